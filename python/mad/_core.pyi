@@ -524,7 +524,8 @@ class MetricCulprit:
     def onset(self) -> datetime: ...
     @property
     def evidence(self) -> list[dict[str, Any]]:
-        """A dict per series, the strongest first, then one of kind `change`; with sentences."""
+        """A dict per series, the strongest first, then one of kind `change` for each change before
+        the onset, with `lead_seconds`: deploys, then feature flags, then others; with sentences."""
     @property
     def chain(self) -> list[str]:
         """Services from the target, or the uppermost caller, to this one, each calling the next."""
@@ -543,6 +544,17 @@ class MetricRanking:
     def abstained(self) -> bool: ...
     @property
     def start(self) -> datetime | None: ...
+    @property
+    def target(self) -> dict[str, Any] | None:
+        """The anomaly of the target, if one was declared and changed for the worse."""
+    @property
+    def unnamed(self) -> list[dict[str, Any]]:
+        """If no culprit is named: the strongest anomaly of each of the three services that would
+        be named first."""
+    @property
+    def summary(self) -> str:
+        """The result as sentences: the first culprit, or the anomaly of the target and the
+        largest changes that are too small to name a cause."""
     @property
     def rejected(self) -> dict[str, Any]: ...
     def __len__(self) -> int: ...
@@ -574,8 +586,8 @@ def rank_culprits(
 
     The answer has `.culprits`, best first, one a service, each with `.service`, `.endpoint` (the
     resource), `.metric`, `.score` (0 to 1), `.onset`, `.evidence`, `.chain` and `.correlated`; it
-    has `.abstained` when no service stands out. Raises ValueError for a missing column, for times
-    without a zone and for a wrong setting.
+    has `.abstained` when no service stands out, and `.summary` states the largest changes. Raises
+    ValueError for a missing column, for times without a zone and for a wrong setting.
 
     >>> import mad
     >>> minutes, services = range(120), ("web", "db")

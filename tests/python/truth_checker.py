@@ -195,8 +195,12 @@ class Checker:
             return
         number = quantity(text, signal)
         start, end = self.bounds(entity)
-        flagged = column.within(start, end)
-        expected = column.expected[flagged]
+        rows = column.within(start, end)
+        evidence = self.evidence_beside(entity, signal)
+        if evidence is not None:
+            start = moment(evidence["at"])
+            rows = column.at == start
+        expected = column.expected[rows]
         expected = expected[np.isfinite(expected)]
         known = self.peaks_of(entity).get(signal, {}).get("usual")
         is_known = known is not None and number.is_close(known)
@@ -211,6 +215,13 @@ class Checker:
         slack = max(slack, 1.0) if signal in _COUNTS else slack
         if not low - slack - number.within <= number.value <= high + slack + number.within:
             self.wrong(f"usual {text} of {signal}: before it was {low:.4g} to {high:.4g}")
+
+    def evidence_beside(self, entity: Entity, signal: str) -> Json | None:
+        """The evidence of a culprit beside the incident, whose rows may lie before it."""
+        if self.culprit is None or entity != self.of or entity in (self.lead, *self.members):
+            return None
+        found = (one for one in self.culprit["evidence"] if one["signal"] == signal)
+        return next(found, None)
 
     def silence(self, entity: Entity, value: float) -> None:
         """Whether no request arrived for so long before the end of the entity's incident."""

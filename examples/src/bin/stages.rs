@@ -33,8 +33,8 @@ impl RankingContext for Calls<'_> {
         self.0.callees(service)
     }
 
-    fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
-        None
+    fn changes(&self, _: &str, _: Timestamp, _: Timestamp) -> Vec<ChangeEvent> {
+        Vec::new()
     }
 }
 

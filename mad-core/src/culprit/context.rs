@@ -26,16 +26,17 @@ use crate::time::Timestamp;
 ///         self.0.callees(service)
 ///     }
 ///
-///     fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
-///         None
+///     fn changes(&self, _: &str, _: Timestamp, _: Timestamp) -> Vec<ChangeEvent> {
+///         Vec::new()
 ///     }
 /// }
 /// ```
 pub trait RankingContext {
     /// The services that a service calls.
     fn callees(&self, service: &str) -> Vec<Arc<str>>;
-    /// The last change of a service from `from` to `to`.
-    fn change(&self, service: &str, from: Timestamp, to: Timestamp) -> Option<ChangeEvent>;
+    /// The changes of a service from `from` to `to`, the likeliest cause first: deploys, then feature
+    /// flags, then others, each the newest first.
+    fn changes(&self, service: &str, from: Timestamp, to: Timestamp) -> Vec<ChangeEvent>;
     /// The score of a service in a ranking over metrics, relative to the first of that ranking: 0
     /// to 1. `None` if its metrics were not ranked.
     fn metric_share(&self, _service: &str) -> Option<f64> {
@@ -69,7 +70,7 @@ impl RankingContext for () {
         Vec::new()
     }
 
-    fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
-        None
+    fn changes(&self, _: &str, _: Timestamp, _: Timestamp) -> Vec<ChangeEvent> {
+        Vec::new()
     }
 }

@@ -64,9 +64,10 @@ pub struct Culprit {
     /// Why it may never have been called, if only missing requests or spans speak against it. The
     /// weight is then multiplied by 0.25.
     pub not_called: Option<NotCalled>,
-    /// The last change of its service in the half hour before its first flagged row. The weight is then
+    /// The changes of its service in the half hour before its first flagged row, at most ten: deploys
+    /// first, then feature flags, then others, each the newest first. With any, the weight is
     /// multiplied by 1.5.
-    pub change: Option<ChangeEvent>,
+    pub changes: Vec<ChangeEvent>,
 }
 
 /// Why a service may never have been called: a caller failed before it made the call.

@@ -25,7 +25,7 @@ pub(super) struct Suspect {
     pub explained_by: Option<Arc<str>>,
     pub slow_calls_to: Option<Arc<str>>,
     pub not_called: Option<NotCalled>,
-    pub change: Option<ChangeEvent>,
+    pub changes: Vec<ChangeEvent>,
     pub first: Option<Timestamp>,
     last: Option<Timestamp>,
     severity: Severity,
@@ -120,7 +120,7 @@ impl Suspect {
             explained_by: self.explained_by,
             slow_calls_to: self.slow_calls_to,
             not_called: self.not_called,
-            change: self.change,
+            changes: self.changes,
         })
     }
 }

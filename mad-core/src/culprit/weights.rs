@@ -23,6 +23,8 @@ const EARLIER_STEPS: i64 = 10;
 const CHANGED: f64 = 1.5;
 /// How long before the first flagged row a change counts, ns.
 const CHANGE_REACH: i64 = 30 * MINUTE;
+/// Largest number of changes of a culprit.
+const MAX_CHANGES: usize = 10;
 
 /// The suspects of one service together.
 struct SuspectService {
@@ -95,7 +97,8 @@ pub(super) fn weigh(
         suspect.not_called = not_called.get(&*entity.service).cloned();
         // a change within the first flagged step may precede the anomaly, so it counts too
         let until = first.plus(suspect.step).min(at.plus(suspect.step));
-        suspect.change = context.change(&entity.service, first.plus(-CHANGE_REACH), until);
+        suspect.changes = context.changes(&entity.service, first.plus(-CHANGE_REACH), until);
+        suspect.changes.truncate(MAX_CHANGES);
         let explained =
             suspect.explained_by.is_some() && context.metric_share(&entity.service).is_none();
         if explained || suspect.not_called.is_some() || suspect.slow_calls_to.is_some() {
@@ -110,7 +113,7 @@ pub(super) fn weigh(
         if context.in_other_incident(*id) {
             suspect.weight *= APART;
         }
-        if suspect.change.is_some() {
+        if !suspect.changes.is_empty() {
             suspect.weight *= CHANGED;
         }
     }

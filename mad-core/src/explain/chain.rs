@@ -50,7 +50,7 @@ pub struct Link {
     pub signal: FlaggedSignal,
     /// The nearest earlier entity of the chain with a relation to this one.
     pub tie: Option<(Entity, Tie)>,
-    /// The last change of its service in the half hour before.
+    /// The likeliest change of its service in the half hour before.
     pub change: Option<ChangeEvent>,
 }
 
@@ -96,7 +96,10 @@ pub(super) fn links(incident: &Incident, context: &impl RankingContext) -> Vec<L
             entity: entity.clone(),
             signal: onset.signal.clone(),
             tie,
-            change: context.change(&entity.service, onset.at.plus(-CHANGE_REACH), until),
+            change: {
+                let from = onset.at.plus(-CHANGE_REACH);
+                context.changes(&entity.service, from, until).into_iter().next()
+            },
         });
     }
     chain

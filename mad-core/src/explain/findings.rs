@@ -46,7 +46,7 @@ pub(super) fn checks(
     let culprits = ranking.map_or(&[][..], |ranking| &ranking.culprits);
     if let Some(first) = culprits.first().filter(|first| first.score.is_finite()) {
         let service = one_line(&first.entity.service);
-        if first.change.is_none() {
+        if first.changes.is_empty() {
             out.push(format!(
                 "Changes: none of {service} is known in the 30 minutes before {}.",
                 date_clock(first.onset, incident.step),

@@ -56,6 +56,8 @@ pub struct TemplateExplainer;
 
 /// Largest number of other entities that are named; further ones are counted.
 const MAX_NAMED: usize = 3;
+/// Largest number of changes of the first culprit that are listed.
+const MAX_CHANGES: usize = 5;
 
 impl TemplateExplainer {
     /// Explains an incident. `ranking` is the ranking at its end.
@@ -316,12 +318,12 @@ fn members(incident: &Incident) -> Option<String> {
         .then(|| format!("{count} other {entities} became anomalous: {}.{why}", list(&names)))
 }
 
-/// Causes from a ranking: a change of its first culprit, and the callees of the incident's own entity.
+/// Causes from a ranking: the changes of its first culprit, and the callees of the incident's own entity.
 fn causes_of(ranking: &Ranking, incident: &Incident) -> Vec<String> {
     let mut out = Vec::new();
-    if let Some(first) = ranking.culprits.first()
-        && let Some(change) = &first.change
-    {
+    let changes = ranking.culprits.first().into_iter();
+    let changes = changes.flat_map(|one| one.changes.iter().map(move |change| (one, change)));
+    for (first, change) in changes.take(MAX_CHANGES) {
         let what = [&change.name, &change.version].map(|word| one_line(word));
         let what: Vec<String> = what.into_iter().filter(|word| !word.is_empty()).collect();
         let what = if what.is_empty() { String::new() } else { format!(" ({})", what.join(" ")) };

@@ -126,20 +126,26 @@ impl RankingContext for Context<'_> {
         self.view.shared.graph.callees(service)
     }
 
-    fn change(&self, service: &str, from: Timestamp, to: Timestamp) -> Option<ChangeEvent> {
-        let mut newest_first = self.view.history.changes().rev();
+    fn changes(&self, service: &str, from: Timestamp, to: Timestamp) -> Vec<ChangeEvent> {
         let meant = |change: &&ChangeEvent| {
             *change.service == *service && change.at >= from && change.at < to
         };
-        let change = newest_first.find(meant)?;
+        let mut found: Vec<ChangeEvent> =
+            self.view.history.changes().filter(meant).cloned().collect();
+        if found.is_empty() {
+            return found;
+        }
         // a change during an open incident of the service answers it and did not cause it
         let incidents = self.view.grouper.incidents();
-        let answered = incidents.iter().any(|incident| {
-            incident.entity.service == change.service
-                && incident.start + incident.step <= change.at
-                && change.at < incident.end
+        let own = |incident: &&&Incident| *incident.entity.service == *service;
+        let own: Vec<&&Incident> = incidents.iter().filter(own).collect();
+        found.retain(|change| {
+            !own.iter().any(|incident| {
+                incident.start + incident.step <= change.at && change.at < incident.end
+            })
         });
-        (!answered).then(|| change.clone())
+        ChangeEvent::sort(&mut found);
+        found
     }
 
     fn metric_share(&self, service: &str) -> Option<f64> {

@@ -57,6 +57,11 @@ impl<'a> Change<'a> {
     }
 }
 
+/// Words in the kind of a change that replaces the code of a service, and of one that switches a part of
+/// it.
+const DEPLOYS: [&str; 4] = ["deploy", "release", "rollout", "rollback"];
+const FLAGS: [&str; 3] = ["flag", "toggle", "experiment"];
+
 /// A change that was made to a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeEvent {
@@ -70,4 +75,30 @@ pub struct ChangeEvent {
     pub name: String,
     /// The new version or value; may be empty.
     pub version: String,
+}
+
+impl ChangeEvent {
+    /// Puts deploys first, then feature flags, then all other changes such as settings, each the
+    /// newest first: a deploy changes the most, and a change just before a fault is its likelier
+    /// cause.
+    pub(crate) fn sort(changes: &mut [Self]) {
+        changes.sort_by(|a, b| {
+            let order = a.class().cmp(&b.class()).then(b.at.cmp(&a.at));
+            let names = |one: &Self| (one.kind.clone(), one.name.clone(), one.version.clone());
+            order.then_with(|| names(a).cmp(&names(b)))
+        });
+    }
+
+    /// 0 for a deploy, 1 for a feature flag, 2 for anything else.
+    fn class(&self) -> u8 {
+        let kind = self.kind.to_ascii_lowercase();
+        let names = |words: &[&str]| words.iter().any(|word| kind.contains(word));
+        if names(&DEPLOYS) {
+            0
+        } else if names(&FLAGS) {
+            1
+        } else {
+            2
+        }
+    }
 }

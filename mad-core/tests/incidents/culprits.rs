@@ -170,8 +170,8 @@ impl RankingContext for Calls {
         }
     }
 
-    fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
-        None
+    fn changes(&self, _: &str, _: Timestamp, _: Timestamp) -> Vec<ChangeEvent> {
+        Vec::new()
     }
 }
 
@@ -243,8 +243,8 @@ impl RankingContext for FailingSince {
         Vec::new()
     }
 
-    fn change(&self, _: &str, _: Timestamp, _: Timestamp) -> Option<ChangeEvent> {
-        None
+    fn changes(&self, _: &str, _: Timestamp, _: Timestamp) -> Vec<ChangeEvent> {
+        Vec::new()
     }
 
     fn failing_since(&self, _: EntityId, first: Timestamp) -> Timestamp {

@@ -77,7 +77,7 @@ fn ranking(entity: Entity, score: f64) -> Ranking {
         explained_by: None,
         slow_calls_to: None,
         not_called: None,
-        change: None,
+        changes: Vec::new(),
         entity,
         entity_id: EntityId(0),
         metric: Signal::P95Latency.into(),

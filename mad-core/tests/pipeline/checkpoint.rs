@@ -243,7 +243,7 @@ fn state_of_format_1_is_restored() {
     assert_eq!(restored.counters().requests, 1_800);
     assert_eq!(&*restored.graph().callees("cart")[0], "mail");
     let culprits = restored.culprits(None).culprits;
-    assert_eq!(culprits[0].change.as_ref().unwrap().version, "1.4.2");
+    assert_eq!(culprits[0].changes[0].version, "1.4.2");
     let at = Timestamp::from_seconds(1_767_693_600 + 5_400);
     let update = restored.ingest([Request::new(at, "cart", "/add", 200, 44.0)]);
     assert_eq!(update.rejected.total(), 0);

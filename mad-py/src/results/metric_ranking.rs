@@ -43,6 +43,26 @@ impl MetricRanking {
         self.core.start.map(Into::into)
     }
 
+    /// The anomaly of the target as a dict, if a target was declared and changed for the worse.
+    #[getter]
+    fn target<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.core.target.as_ref().map(|target| evidence_dict(py, target)).transpose()
+    }
+
+    /// If no culprit is named: a dict for the strongest anomaly of each of the three services that
+    /// would be named first.
+    #[getter]
+    fn unnamed<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        self.core.unnamed.iter().map(|one| evidence_dict(py, one)).collect()
+    }
+
+    /// The result as sentences: the first culprit, or the anomaly of the target and the largest
+    /// changes that are too small to name a cause.
+    #[getter]
+    fn summary(&self) -> String {
+        self.core.summary()
+    }
+
     /// Rows that were not taken: counts by reason, and the first positions.
     #[getter]
     fn rejected<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -55,6 +75,24 @@ impl MetricRanking {
         let names: Vec<String> = self.core.culprits.iter().map(name).collect();
         format!("MetricRanking([{}])", names.join(", "))
     }
+}
+
+/// The anomaly of a series as a dict.
+fn evidence_dict<'py>(
+    py: Python<'py>,
+    evidence: &mad_core::MetricEvidence,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("service", &evidence.service)?;
+    dict.set_item("resource", &evidence.resource)?;
+    dict.set_item("metric", &evidence.metric)?;
+    dict.set_item("kind", evidence.kind.as_str())?;
+    dict.set_item("value", evidence.value)?;
+    dict.set_item("expected", evidence.expected)?;
+    dict.set_item("effect", evidence.effect)?;
+    dict.set_item("onset", DateTime::<Utc>::from(evidence.onset))?;
+    dict.set_item("sentence", evidence.sentence())?;
+    Ok(dict)
 }
 
 /// A culprit of a ranking over metrics.
@@ -95,23 +133,13 @@ impl MetricCulprit {
         self.core.onset.into()
     }
 
-    /// The evidence against it: a dict per series, the strongest first, then the change before it.
+    /// The evidence against it: a dict per series, the strongest first, then the changes before it with `lead_seconds`:
+    /// deploys, feature flags, others.
     #[getter]
     fn evidence<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let one = |evidence: &mad_core::MetricEvidence| {
-            let dict = PyDict::new(py);
-            dict.set_item("service", &evidence.service)?;
-            dict.set_item("resource", &evidence.resource)?;
-            dict.set_item("metric", &evidence.metric)?;
-            dict.set_item("kind", evidence.kind.as_str())?;
-            dict.set_item("value", evidence.value)?;
-            dict.set_item("expected", evidence.expected)?;
-            dict.set_item("effect", evidence.effect)?;
-            dict.set_item("onset", DateTime::<Utc>::from(evidence.onset))?;
-            Ok(dict)
-        };
+        let one = |evidence| evidence_dict(py, evidence);
         let mut all: Vec<_> = self.core.evidence.iter().map(one).collect::<PyResult<_>>()?;
-        if let Some(change) = &self.core.change {
+        for change in &self.core.changes {
             let dict = PyDict::new(py);
             dict.set_item("service", &*change.service)?;
             dict.set_item("kind", "change")?;
@@ -119,6 +147,8 @@ impl MetricCulprit {
             dict.set_item("name", &change.name)?;
             dict.set_item("version", &change.version)?;
             dict.set_item("onset", DateTime::<Utc>::from(change.at))?;
+            let lead = self.core.onset.nanos().saturating_sub(change.at.nanos());
+            dict.set_item("lead_seconds", lead as f64 / 1e9)?;
             all.push(dict);
         }
         for (dict, sentence) in all.iter().zip(self.core.sentences()) {

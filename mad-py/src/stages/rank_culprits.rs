@@ -31,8 +31,8 @@ use crate::tables::record_table::{
 ///
 /// The answer has `.culprits`, best first, one a service, each with `.service`, `.endpoint` (the
 /// resource), `.metric`, `.score` (0 to 1), `.onset`, `.evidence`, `.chain` and `.correlated`; it
-/// has `.abstained` when no service stands out. Raises ValueError for a missing column, for times
-/// without a zone and for a wrong setting.
+/// has `.abstained` when no service stands out, and `.summary` states the largest changes. Raises
+/// ValueError for a missing column, for times without a zone and for a wrong setting.
 ///
 /// >>> import mad
 /// >>> minutes, services = range(120), ("web", "db")

@@ -18,6 +18,9 @@ const MAX_COUNT: f64 = 30.0;
 const TREND_BLOCKS: usize = 8;
 /// Share of the pairs of blocks that agree in the direction of a trend.
 const TREND_AGREES: f64 = 0.9;
+/// Smallest scale of a new resource that is compared with its siblings, as a share of their level: pods
+/// of one service differ by about a tenth by their node, their caches and their age.
+const SIBLINGS_DIFFER: f64 = 0.1;
 /// Upper bound of a distance in scales.
 pub(super) const MAX_Z: f64 = 1e9;
 
@@ -204,6 +207,12 @@ fn level_of_siblings(siblings: &[(&Series, Level)], points: usize) -> Option<Lev
         .collect();
     let center = median(&centers);
     let spread = centers.iter().map(|other| (other - center).abs()).fold(0.0, f64::max);
+    // of few resources the distances are smaller than those of all that there could be
+    let spread = spread * (1.0 + 2.0 / centers.len().max(1) as f64);
+    let spread = match kind {
+        MetricKind::Availability => spread,
+        _ => spread.max(SIBLINGS_DIFFER * center.abs()),
+    };
     let moved = if moved.is_empty() { 0.0 } else { median(&moved) };
     let worse = if kind.badness(moved) > 0.0 { moved } else { 0.0 };
     let scale = median(&scales).max(spread);

@@ -19,6 +19,7 @@ mod quiet;
 mod ranker;
 mod ranking;
 mod series;
+mod shared_move;
 mod timeline;
 mod waits;
 mod window;

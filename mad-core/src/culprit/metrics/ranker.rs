@@ -12,15 +12,15 @@ use super::correlate::correlated;
 use super::effect::{Effect, anomalous_rows, effect};
 use super::kind::MetricKind;
 use super::level::{Level, count_floor, levels};
-use super::metric_culprit::{CHANGE_REACH, chain, culprit};
-use super::ranking::{MetricCulprit, MetricRanking};
+use super::metric_culprit::{chain, culprit, evidence_of, was_changed};
+use super::ranking::{MetricCulprit, MetricEvidence, MetricRanking};
 use super::series::Series;
+use super::shared_move::without_shared_moves;
 use super::timeline::Timeline;
 use super::waits::{Wait, waits};
 use super::window::MetricWindow;
 use super::{onset, quiet};
 use crate::error::Result;
-use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
 
 /// Largest number of points of a series, in normal time and in the incident, while the onset is
@@ -28,6 +28,8 @@ use crate::time::Timestamp;
 const SEARCH_POINTS: usize = 100;
 /// By how much another onset has to stand out more than the declared one: e times the effect.
 const DECLARED_LEAD: f64 = 1.0;
+/// Largest number of services whose anomalies are given when none is named.
+const MAX_UNNAMED: usize = 3;
 /// Factor of the effect for a change before the onset.
 const CHANGED: f64 = 1.5;
 
@@ -51,6 +53,8 @@ const CHANGED: f64 = 1.5;
 ///    searched. With a target it is where the target became anomalous. Without, it is the one of the
 ///    largest common level steps from which on a single service stands out most, because a wrong
 ///    onset gives many suspects or none.
+///    Without a target, what most services of a resource metric share, such as a higher load, is
+///    expected.
 /// 5. **Charges.** A service weighs `ln(1 + effect)` of its strongest series, and half of it for
 ///    another kind than the target's. The part of a caller's change that a callee's change of the
 ///    same metric explains is subtracted. So is what a callee explains by its time: a fault of at
@@ -68,7 +72,8 @@ const CHANGED: f64 = 1.5;
 ///    move of its series.
 /// 10. **Abstaining.** The ranking is empty if the effect of the first service or of the target is too
 ///     small; and, without a target, if windows of normal time of the same length have a service that
-///     stands out as much.
+///     stands out as much. [`MetricRanking::summary`] then states the
+///     anomaly of the target and the largest changes.
 ///
 /// # Small samples
 ///
@@ -163,12 +168,12 @@ impl MetricRanker {
         });
         let graph = CallGraph::new(edges.into_iter());
         let Some(timeline) = Timeline::declared(&series) else {
-            return MetricRanking { culprits: Vec::new(), abstained: true, start: None };
+            return MetricRanking::unknown();
         };
         let case = Case { window, graph: &graph, target, waits: (first_wait, &ends) };
         // the onset splits all series, spans and lines; the final ranking uses all points
         let timeline = self.find_onset(case, &mut series, timeline);
-        let Judgement { first, mut culprits, .. } =
+        let Judgement { first, mut culprits, target: own, mut strongest, .. } =
             self.judge(case, &series, &timeline, usize::MAX);
         // spans and log lines have no such windows
         let is_metric = culprits.first().and_then(|first| first.evidence.first());
@@ -176,9 +181,14 @@ impl MetricRanker {
         if target.is_none() && is_metric && first < self.usual_weight(case, &series, &timeline) {
             culprits.clear();
         }
+        if !culprits.is_empty() {
+            strongest.clear();
+        }
         MetricRanking {
             abstained: culprits.is_empty(),
             culprits,
+            target: own,
+            unnamed: strongest,
             start: Some(Timestamp::from_nanos(timeline.start)),
         }
     }
@@ -270,13 +280,18 @@ impl MetricRanker {
         let calls = Calls::new(&gaps, &by_service, has_spans);
         let direct = direct_effects(case.window, &by_service, timeline);
         let direct = direct.iter().map(|(series, effect)| (series, *effect));
-        let effects: Vec<(&Series, Effect)> = metrics.chain(direct).collect();
+        let mut effects: Vec<(&Series, Effect)> = metrics.collect();
+        if case.target.is_none() {
+            without_shared_moves(&mut effects, series);
+        }
+        effects.extend(direct);
         let target = aligned.as_ref().map(|(target, _)| *target);
         // with a target the ranking abstains unless the target itself is anomalous
-        let target_moved = target.is_none_or(|target| {
-            let own = effects.iter().find(|(series, _)| series.name() == target.name());
-            own.map_or(0.0, |(_, effect)| effect.size) >= self.config.min_target_effect
+        let own = target.and_then(|target| {
+            effects.iter().find(|(series, _)| series.name() == target.name()).copied()
         });
+        let target_effect = own.map_or(0.0, |(_, effect)| effect.size);
+        let target_moved = target.is_none() || target_effect >= self.config.min_target_effect;
         let mut candidates =
             candidates(&effects, target, case.graph, &calls, timeline.step, &self.config);
         // smallest reported weight: the logarithm of the smallest effect
@@ -291,40 +306,35 @@ impl MetricRanker {
         let named = if first >= least && target_moved { self.config.top_k } else { 0 };
         let target = target.map(|series| &*series.service);
         let reported = candidates.iter().take(named).filter_map(|one| {
-            let change = change_of(one, case.window).cloned();
-            culprit(one, least, change, chain(one, &candidates, target, case.graph))
+            culprit(one, least, case.window, chain(one, &candidates, target, case.graph))
         });
-        let mut culprits: Vec<MetricCulprit> = reported.collect();
-        // correlations only for the final ranking, which uses all points
-        if let Some(first) = culprits.first_mut().filter(|_| points == usize::MAX) {
-            first.correlated = correlated(&candidates, timeline, self.config.min_effect);
+        let culprits: Vec<MetricCulprit> = reported.collect();
+        let stands_out = first - others.sum::<f64>();
+        let mut judged =
+            Judgement { first, stands_out, culprits, target: None, strongest: Vec::new() };
+        // correlations and unnamed anomalies only for the final ranking, which uses all points
+        if points == usize::MAX {
+            if let Some(first) = judged.culprits.first_mut() {
+                first.correlated = correlated(&candidates, timeline, self.config.min_effect);
+            }
+            judged.target = own.map(|(series, effect)| evidence_of(series, &effect));
+            let strongest =
+                candidates.iter().take(MAX_UNNAMED).filter_map(|one| one.charges.first());
+            judged.strongest =
+                strongest.map(|charge| evidence_of(charge.series, &charge.effect)).collect();
         }
-        Judgement { first, stands_out: first - others.sum::<f64>(), culprits }
+        judged
     }
 }
 
 /// Adds weight to candidates of at least the weight `least` whose service was changed shortly before.
 fn weigh_changes(candidates: &mut [Candidate<'_>], window: &MetricWindow, least: f64) {
     for candidate in candidates.iter_mut().filter(|candidate| candidate.weight >= least) {
-        if change_of(candidate, window).is_some() {
+        if was_changed(candidate, least, window) {
             candidate.weight += CHANGED.ln();
         }
     }
     candidates.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.service.cmp(b.service)));
-}
-
-/// The last change of a candidate in the half hour before its onset.
-fn change_of<'a>(candidate: &Candidate<'_>, window: &'a MetricWindow) -> Option<&'a ChangeEvent> {
-    let onset = candidate.charges.first()?.effect.onset;
-    let before = |change: &&ChangeEvent| {
-        let at = change.at.nanos();
-        at <= onset && at >= onset.saturating_sub(CHANGE_REACH)
-    };
-    let all = window.changes.get(candidate.service)?;
-    let key = |change: &&ChangeEvent| {
-        (change.at, change.kind.clone(), change.name.clone(), change.version.clone())
-    };
-    all.iter().filter(before).max_by_key(key)
 }
 
 /// Caller and callee of a call.
@@ -349,6 +359,10 @@ struct Judgement {
     /// The weight of the first candidate, named or not.
     first: f64,
     culprits: Vec<MetricCulprit>,
+    /// The anomaly of the target.
+    target: Option<MetricEvidence>,
+    /// The strongest anomaly of each of the first candidates, named or not.
+    strongest: Vec<MetricEvidence>,
 }
 
 /// The effects from call gaps and log lines, each as a series without points. Windows of normal time

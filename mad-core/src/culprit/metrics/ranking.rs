@@ -77,8 +77,9 @@ pub struct MetricCulprit {
     pub onset: Timestamp,
     /// The evidence, strongest first, at most five entries.
     pub evidence: Vec<MetricEvidence>,
-    /// The last change of the service in the half hour before its onset.
-    pub change: Option<ChangeEvent>,
+    /// The changes of the service in the half hour before its onset, at most ten: deploys first, then
+    /// feature flags, then others, each the newest first.
+    pub changes: Vec<ChangeEvent>,
     /// The propagation path: services from the target, or else from the uppermost anomalous caller,
     /// to this one, each calling the next. Only this service if no calls are known.
     pub chain: Vec<String>,
@@ -88,10 +89,10 @@ pub struct MetricCulprit {
 }
 
 impl MetricCulprit {
-    /// The evidence as sentences: each series, the strongest first, then the change.
+    /// The evidence as sentences: each series, the strongest first, then the changes.
     pub fn sentences(&self) -> Vec<String> {
         let mut all: Vec<String> = self.evidence.iter().map(MetricEvidence::sentence).collect();
-        all.extend(self.change.as_ref().map(|change| {
+        all.extend(self.changes.iter().map(|change| {
             let ChangeEvent { at, service, kind, name, version } = change;
             let what = [kind.as_str(), name, version].into_iter().filter(|word| !word.is_empty());
             let what = what.collect::<Vec<&str>>().join(" ");
@@ -109,6 +110,50 @@ pub struct MetricRanking {
     pub culprits: Vec<MetricCulprit>,
     /// Whether no culprit is reported because no effect is large enough.
     pub abstained: bool,
+    /// The anomaly of the target itself, if one was declared and changed for the worse.
+    pub target: Option<MetricEvidence>,
+    /// If the ranking abstained: the strongest anomaly of each of the three services that would be
+    /// named first, the strongest first.
+    pub unnamed: Vec<MetricEvidence>,
     /// Onset of the incident, as given or as found; `None` without points.
     pub start: Option<Timestamp>,
+}
+
+impl MetricRanking {
+    /// The ranking of no points.
+    pub(super) fn unknown() -> Self {
+        let (culprits, unnamed) = (Vec::new(), Vec::new());
+        Self { culprits, abstained: true, target: None, unnamed, start: None }
+    }
+
+    /// The result as sentences: the first culprit, or the anomaly of the target and the largest
+    /// changes that are too small to name a cause.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::culprit::{MetricRanker, MetricRankerConfig, MetricWindow};
+    ///
+    /// let ranker = MetricRanker::new(MetricRankerConfig::default())?;
+    /// let ranking = ranker.rank(&MetricWindow::new(), [], None);
+    /// assert_eq!(ranking.summary(), "No service stands out.");
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn summary(&self) -> String {
+        let mut sentences: Vec<String> = Vec::new();
+        if let Some(first) = self.culprits.first() {
+            let service = &first.entity.service;
+            sentences
+                .push(format!("{service} is the likeliest culprit (score {:.2}).", first.score));
+            sentences.extend(first.sentences().iter().take(1).map(|known| format!("{known}.")));
+            return sentences.join(" ");
+        }
+        sentences.extend(self.target.iter().map(|target| format!("{}.", target.sentence())));
+        sentences.push("No service stands out.".to_owned());
+        let known: Vec<String> = self.unnamed.iter().map(MetricEvidence::sentence).collect();
+        if !known.is_empty() {
+            sentences.push(format!("The largest changes: {}.", known.join("; ")));
+        }
+        sentences.join(" ")
+    }
 }

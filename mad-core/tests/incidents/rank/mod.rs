@@ -143,6 +143,28 @@ fn the_ranking_abstains_in_normal_time() {
 }
 
 #[test]
+fn a_ranking_that_abstains_states_the_largest_changes() {
+    let target = Some(("front", "latency/p95"));
+    let ranking = rank(&with(shop(), NORMAL, "front", "latency/p95", 0.025), NORMAL, target);
+    assert!(ranking.abstained);
+    let own = ranking.target.as_ref().unwrap();
+    assert!(own.effect > 0.0 && own.effect < 3.0, "{own:?}");
+    assert_eq!(&*own.service, "front");
+    assert!(!ranking.unnamed.is_empty() && ranking.unnamed.len() <= 3);
+    let summary = ranking.summary();
+    assert!(
+        summary.starts_with(&format!("{}. No service stands out.", own.sentence())),
+        "{summary}"
+    );
+    assert!(ranking.unnamed.iter().all(|one| summary.contains(&one.sentence())), "{summary}");
+    // a culprit that is named leaves nothing unnamed
+    let named = rank(&with(shop(), NORMAL, "cart", "latency/p95", 0.2), NORMAL, None);
+    assert!(
+        named.unnamed.is_empty() && named.summary().starts_with("cart is the likeliest culprit")
+    );
+}
+
+#[test]
 fn only_anomalies_that_move_with_the_target_count() {
     // mail changes in the first row of the incident, cart in the third together with the target
     let points = with(shop(), NORMAL, "mail", "latency/p95", 0.5);

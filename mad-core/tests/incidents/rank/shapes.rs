@@ -1,6 +1,7 @@
 //! Rankings over metrics of graphs and fleets of unusual shape.
 
 use mad_core::culprit::{MetricRanker, MetricRankerConfig, MetricRanking, MetricWindow};
+use mad_core::time::MINUTE;
 use mad_core::{Change, MetricPoint, RejectReason, Timestamp};
 
 const NORMAL: i64 = 30;
@@ -139,6 +140,35 @@ fn a_change_decides_between_equal_suspects_and_accuses_none() {
     let mut calm = fleet(&["a", "b"], &[]);
     calm.change(&deploy, 1);
     assert!(rank(&calm, &[], None).abstained);
+}
+
+#[test]
+fn all_changes_before_the_onset_are_listed_deploys_first() {
+    let mut window = fleet(&["a", "b"], &["b"]);
+    let change = |before, service, kind| Change::new(at(NORMAL - before), service, kind);
+    for one in [
+        change(2, "b", "config"),
+        change(4, "b", "feature_flag"),
+        change(20, "b", "deploy"),
+        change(9, "b", "deployment"),
+        // after the onset, too long before it, and of a service without an anomaly
+        change(-3, "b", "deploy"),
+        change(31, "b", "deploy"),
+        change(1, "a", "deploy"),
+    ] {
+        window.change(&one, 1);
+    }
+    let ranking = rank(&window, &[], None);
+    assert_eq!(services(&ranking)[0], "b");
+    let first = &ranking.culprits[0];
+    let listed: Vec<(&str, i64)> = first
+        .changes
+        .iter()
+        .map(|one| (one.kind.as_str(), first.onset.since(one.at) / MINUTE))
+        .collect();
+    let wanted = [("deployment", 9), ("deploy", 20), ("feature_flag", 4), ("config", 2)];
+    assert_eq!(listed, wanted);
+    assert_eq!(first.sentences().len(), first.evidence.len() + 4);
 }
 
 #[test]
