@@ -33,7 +33,7 @@ pub(super) fn first_frame(line: &str) -> (&str, &str) {
 /// text. `None` where it is none.
 ///
 /// A message begins with a priority, with the time of BSD (`Jan  6 10:45:00 web1 pay[12]: text`), or
-/// with any other time that a host and a program with the number of its process follow.
+/// with any other date and time that a host and a program with the number of its process follow.
 pub(super) fn syslog(line: &str) -> Option<Wrapped<'_>> {
     let line = line.strip_prefix('\u{feff}').unwrap_or(line);
     let (level, text) = match priority(line) {
@@ -44,7 +44,8 @@ pub(super) fn syslog(line: &str) -> Option<Wrapped<'_>> {
     if let Some(rest) = text.strip_prefix("1 ").filter(|_| has_priority) {
         return structured(rest, level);
     }
-    let time = leading_time(text).filter(|time| time.level.is_empty())?;
+    let time =
+        leading_time(text).filter(|time| time.level.is_empty() && time.lacks != Lacks::Date)?;
     let rest = time.rest.strip_prefix(':').unwrap_or(time.rest).strip_prefix(' ')?;
     let is_bsd = text.as_bytes().first().is_some_and(u8::is_ascii_uppercase)
         && (time.lacks == Lacks::Year || has_priority);
