@@ -80,6 +80,8 @@ __all__ = [
     "score_alone",
     "score_series",
     "scorer_names",
+    "stored_points",
+    "stored_values",
     "toml_places",
     "unfinished_bytes",
     "why_from_scored",
