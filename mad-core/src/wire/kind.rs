@@ -56,7 +56,8 @@ pub trait Kind: sealed::Sealed + 'static {
         zone: ZonePolicy,
     ) -> Result<Self::Record<'_>, Fault>;
 
-    /// Multiplies the latency or duration of a record that was written in another unit.
+    /// Multiplies the latency or duration of a record that was written in another unit. A kind with
+    /// `latency_ms` or `duration_ms` needs it, because these columns may be in seconds or microseconds.
     fn rescale(_: &mut Self::Record<'_>, _: f64) {}
 
     /// Reads the status again as a gRPC code, where 0 is OK.

@@ -29,7 +29,8 @@ enum Read {
 }
 
 impl Column {
-    /// Reads the column `name` of a kind.
+    /// Reads the column `name` of a kind. The name decides how: a field with a number also stands in
+    /// [`is_number`].
     pub fn new<K: Kind>(written: &ArrayRef, name: &str, zone: ZonePolicy) -> PyResult<Self> {
         let read = match name {
             _ if K::TIME == Some(name) => Read::Times(times(written, name, zone)?),
