@@ -34,10 +34,11 @@ def chromium() -> str:
     return CHROMIUM
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, driven by playwright; without it the test is skipped, or fails with
-    MAD_TEST_ALL."""
+    MAD_TEST_ALL. It ends with the module, because the loop of playwright would refuse
+    `asyncio.run` in later tests of the process."""
     if CHROMIUM is None and not os.environ.get("MAD_TEST_ALL"):
         pytest.skip("chromium is missing: apt-get install -y chromium")
     from playwright.sync_api import sync_playwright

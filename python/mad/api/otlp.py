@@ -40,6 +40,10 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "The batch is on disk. `partialSuccess` says how many items were rejected.",
         "content": {PROTOBUF: {}, JSON: {}},
     },
+    422: {
+        "description": "A parameter is outside its limits. The answer is in the form of the body.",
+        "content": {PROTOBUF: {}, JSON: {}},
+    },
     400: {"description": "The body cannot be read. Do not send it again."},
     413: {"description": "The body is too large."},
     415: {"description": "The content type or encoding is not supported."},
