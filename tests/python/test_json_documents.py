@@ -60,7 +60,7 @@ def test_one_object_over_lines_is_one_record(tmp_path: Path) -> None:
         ("null", "JSON without records: null stands"),
         ('"text"', "JSON without records"),
         ("12.5", "JSON without records"),
-        ('[{"timestamp": 1},', "JSON"),  # the begin of an array of log lines
+        ('[{"timestamp": 1},', "not valid JSON"),
         ('{\n "timestamp": 1,\n', "not valid JSON"),
     ],
 )
@@ -85,6 +85,17 @@ def test_text_in_brackets_fails(
     assert main(["detect", str(path), "--out", str(tmp_path / "out")]) == errors.INPUT
     out, err = capsys.readouterr()
     assert "JSON array without" not in out + err
+
+
+def test_a_time_of_day_in_brackets_begins_a_log_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("[12:00:00] GET /x\n")
+    assert main(["inspect", str(path), "--json"]) == errors.FINE
+    found = json.loads(capsys.readouterr().out)
+    assert (found["format"], found["records"], found["rejected"]) == ("text-log", 1, {})
+    assert any("no date" in note for note in found["notes"])
 
 
 def test_metrics_over_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

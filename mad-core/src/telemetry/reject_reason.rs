@@ -72,7 +72,7 @@ impl RejectReason {
             Self::BadName => "a name is empty, too long or has control characters",
             Self::LineTooLong => "the line is too long",
             Self::NotUtf8 => "the line is not UTF-8",
-            Self::BadJson => "the line is not a JSON object with the required fields",
+            Self::BadJson => "the line is not valid JSON, or lacks a required field",
             Self::FieldCount => "the row has more or fewer fields than the header",
             Self::BadLine => "the line has not the layout of the format",
             Self::Truncated => "the record is truncated",
