@@ -1,32 +1,9 @@
 //! Log lines of many loggers: their times, levels and services.
 
 use mad_core::telemetry::Rejections;
-use mad_core::time::{Timestamp, ZonePolicy};
-use mad_core::wire::formats::{
-    FileFormat, FormatOptions, Inspection, InspectionDocument, Output, decoder,
-};
+use mad_core::wire::formats::{FileFormat, FormatOptions, Inspection, Output, decoder};
 
-/// What a file holds that was last changed at noon of 6 January 2026, read in one piece; pieces of
-/// one byte have to give the same.
-fn inspect(name: &str, text: &str) -> InspectionDocument {
-    let format = FileFormat::detect(name, text.as_bytes())
-        .unwrap_or_else(|| panic!("the format of {name} is not found"));
-    let written = Timestamp::parse("2026-01-06T12:00:00Z", ZonePolicy::Refuse).ok();
-    let options = FormatOptions { name: name.to_owned(), written, ..FormatOptions::default() };
-    let read = |size: usize| {
-        let (mut seen, mut rejections) = (Inspection::default(), Rejections::default());
-        let mut decoder = decoder(format, &options, text.as_bytes()).unwrap();
-        let mut out = Output::new(&mut seen, &mut rejections);
-        for piece in text.as_bytes().chunks(size) {
-            decoder.feed(piece, &mut out).unwrap();
-        }
-        decoder.finish(&mut out).unwrap();
-        seen.document(format, &rejections)
-    };
-    let document = read(text.len());
-    assert_eq!(read(1), document, "{name}");
-    document
-}
+use super::inspected::inspect;
 
 /// The counts of a map as text: `ERROR 2, INFO 1`.
 fn counts(of: &std::collections::BTreeMap<String, u64>) -> String {

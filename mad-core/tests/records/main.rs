@@ -7,6 +7,8 @@ mod format_variants;
 #[cfg(feature = "formats")]
 mod formats;
 #[cfg(feature = "formats")]
+mod inspected;
+#[cfg(feature = "formats")]
 mod log_formats;
 #[cfg(feature = "formats")]
 mod other_formats;
