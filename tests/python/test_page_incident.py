@@ -147,6 +147,36 @@ def test_commands(browser: Browser, tmp_path: Path) -> None:
         assert {note["kind"] for note in document["notes"]} == {"comment", "useful"}
 
 
+@pytest.mark.parametrize(
+    ("silent", "badge", "why"),
+    [
+        (False, "Resolved", "nothing was unusual any more"),
+        (True, "Expired", "no service of it sent data any more"),
+    ],
+)
+def test_how_an_incident_ended(
+    browser: Browser, tmp_path: Path, silent: bool, badge: str, why: str
+) -> None:
+    """The list and the page say the same of an incident that ended by itself."""
+    settings = tmp_path / "mad.toml"
+    settings.write_text("[incident]\nsilence_minutes = 0\n")
+    sent = [
+        one
+        for one in an_hour(bad=range(50, 60), minutes=150)
+        if not (silent and one["service"] == "payments" and str(one["timestamp"])[10:] >= "T11:")
+    ]
+    with Server(tmp_path / "data", "--no-ticks", "--config", str(settings)) as server:
+        server.post("/v1/ingest/requests", sent)
+        (found,) = server.get("/v1/query/incidents")["data"]
+        with viewing(browser, server.url) as view:
+            view.open("#/incidents")
+            expect(view.page.locator("[role=cell].state")).to_contain_text(badge)
+            view.open(f"#/incidents/{found['id']}")
+            expect(view.page.locator(".badges")).to_contain_text(badge)
+            expect(view.page.locator(".badges")).to_contain_text(f"by itself: {why}")
+            expect(view.page.locator(".timeline")).to_contain_text(f"resolved it by itself: {why}")
+
+
 def test_an_unknown_incident(browser: Browser, server: Server) -> None:
     with viewing(browser, server.url) as view:
         view.page.goto(f"{server.url}/#/incidents/INC-none")

@@ -289,6 +289,7 @@ def test_the_stages_one_by_one_are_the_pipeline(report: mad.Report) -> None:
         "end",
         "opened_at",
         "closed_at",
+        "close_reason",
     )
     reported += ("severity", "status", "signals", "rows", "requests", "errors")
     for mine, theirs in zip(incidents, expected, strict=True):

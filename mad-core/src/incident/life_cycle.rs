@@ -38,3 +38,15 @@ pub enum CloseReason {
     /// It was merged into an older incident.
     Merged,
 }
+
+impl CloseReason {
+    /// The reason in files and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Expired => "expired",
+            Self::Command => "command",
+            Self::Merged => "merged",
+        }
+    }
+}

@@ -80,6 +80,13 @@ impl Incident {
         self.core.closed_at.map(Into::into)
     }
 
+    /// Why it closed: quiet, expired (its services sent nothing), command or merged; None while it
+    /// is open.
+    #[getter]
+    fn close_reason(&self) -> Option<&'static str> {
+        self.core.close_reason.map(mad_core::incident::CloseReason::as_str)
+    }
+
     /// Info, Warning or Critical.
     #[getter]
     fn severity(&self) -> &'static str {

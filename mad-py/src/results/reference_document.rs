@@ -112,6 +112,7 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         end: one.end.plus(MINUTE).to_string(),
         opened_at: one.start.plus(MINUTE).to_string(),
         closed_at: None,
+        close_reason: None,
         reopened: 0,
         flapping: false,
         grouped_by_time: false,

@@ -141,7 +141,8 @@ class Reader:
         (total,) = self._all(f"SELECT count(*) FROM incidents {where}", where.values_of_order())[0]
         found = self._texts(
             f"""SELECT json_object('id', id, 'service', service, 'endpoint', endpoint,
-            'severity', severity, 'status', status, 'start', data -> '$.start',
+            'severity', severity, 'status', status, 'close_reason', data -> '$.close_reason',
+            'start', data -> '$.start',
             'end', data -> '$.end', 'line', data -> '$.explanation.line',
             'culprit', data -> '$.culprit', 'reached', data -> '$.reached',
             'requests', data -> '$.requests', 'errors', data -> '$.errors')

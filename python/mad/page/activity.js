@@ -80,12 +80,12 @@ export function activity(id, { changed }) {
     }
   }
 
-  function update(next, actions, [state]) {
+  function update(next, actions, [, how]) {
     found = next;
     acknowledge.disabled = next.status !== "open";
     resolve.disabled = next.status === "resolved";
     const line = (at, who, words, text) => h("li", {}, h("small", {}, `${moment(at)} UTC `), h("b", {}, visible(who)), ` ${words}`, text ? h("blockquote", {}, visible(text)) : null);
-    const ended = state === "expired" ? [line(next.closed_at ?? next.end, "mad", "closed it, because nothing was unusual any more")] : [];
+    const ended = how.startsWith("by itself") ? [line(next.closed_at ?? next.end, "mad", `resolved it ${how}`)] : [];
     list.replaceChildren(
       line(next.opened_at, "mad", "opened it"),
       ...actions.map((one) => line(one.written_at, one.who === "anybody" ? "somebody without a token" : one.who, WORDS[one.action] ?? one.action, one.text)),

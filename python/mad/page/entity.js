@@ -112,6 +112,6 @@ function past(lines) {
     "section",
     { class: "card" },
     h("h2", {}, lines.total ? `${plural(lines.total, "incident")} began here` : "No incident began here"),
-    h("ul", { class: "plain" }, lines.data.map((one) => h("li", {}, severityBadge(one.severity), " ", statusBadge(one.status), " ", h("a", { href: incidentLink(one.id) }, short(sentenceOf(one), 160)), h("small", {}, ` ${moment(one.start)}`)))),
+    h("ul", { class: "plain" }, lines.data.map((one) => h("li", {}, severityBadge(one.severity), " ", statusBadge(one), " ", h("a", { href: incidentLink(one.id) }, short(sentenceOf(one), 160)), h("small", {}, ` ${moment(one.start)}`)))),
   );
 }

@@ -16,11 +16,15 @@ export function titleOf(found) {
   return visible(first).replace(/\.$/, "");
 }
 
-/** The state as people say it: an incident that no person resolved has expired. */
+const ENDINGS = { quiet: "nothing was unusual any more", expired: "no service of it sent data any more" };
+
+/** The state in a word, and how it came about. */
 export function stateOf(found, actions) {
   if (found.status !== "resolved") return [found.status, ""];
   const by = actions.findLast((one) => one.action === "resolve");
-  return by ? ["resolved", `by ${visible(by.who)}`] : ["expired", "closed, because nothing was unusual any more"];
+  if (by) return ["resolved", `by ${visible(by.who)}`];
+  const ending = ENDINGS[found.close_reason];
+  return [found.close_reason === "expired" ? "expired" : "resolved", ending ? `by itself: ${ending}` : ""];
 }
 
 export function incident(view, { name, reload }) {
@@ -82,11 +86,11 @@ export function incident(view, { name, reload }) {
   return { refresh, close: closeCharts, on: new Set(["incident"]) };
 }
 
-function head(found, [state, by]) {
+function head(found, [, by]) {
   return [
     h("nav", { class: "crumbs", "aria-label": "Path" }, h("a", { href: "#/incidents" }, "Incidents"), ` / ${visible(found.id)}`),
     h("h1", {}, titleOf(found)),
-    h("p", { class: "badges" }, severityBadge(found.severity), statusBadge(state), by ? h("span", { class: "hint" }, by) : null, found.flapping ? h("span", { class: "hint" }, "It comes and goes.") : null),
+    h("p", { class: "badges" }, severityBadge(found.severity), statusBadge(found), by ? h("span", { class: "hint" }, by) : null, found.flapping ? h("span", { class: "hint" }, "It comes and goes.") : null),
     facts(found),
   ];
 }

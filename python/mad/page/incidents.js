@@ -10,7 +10,7 @@ import { WindowedList } from "./windowed.js";
 function row(one) {
   return [
     h("span", { role: "cell", class: "severity" }, severityBadge(one.severity)),
-    h("span", { role: "cell", class: "state" }, statusBadge(one.status)),
+    h("span", { role: "cell", class: "state" }, statusBadge(one)),
     h("span", { role: "cell", class: "sentence" }, h("a", { href: incidentLink(one.id) }, short(sentenceOf(one), 220)), h("small", {}, one.culprit ? `Likely culprit: ${short(entityName(one.culprit), 80)}` : "No single culprit stands out", one.reached ? `. ${plural(one.reached, "other entity", "other entities")} affected` : "")),
     h("span", { role: "cell", class: "when" }, moment(one.start), h("small", {}, duration(between(one.start, one.end)))),
   ];

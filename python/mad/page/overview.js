@@ -100,7 +100,7 @@ export function overview(view, { parameters, navigate }) {
     openTitle.textContent = lines.isOpen ? plural(lines.total, "open incident") : lines.total ? "No open incident. The latest ones" : "No incident so far";
     open.replaceChildren(
       ...lines.data.map((one) =>
-        h("li", {}, h("span", {}, severityBadge(one.severity), " ", lines.isOpen ? null : statusBadge(one.status)), h("a", { href: incidentLink(one.id) }, short(sentenceOf(one), 170)), h("small", {}, `${lines.isOpen ? "since " : ""}${moment(one.start)}`, one.culprit ? `. Likely culprit: ${short(entityName(one.culprit), 60)}` : "")),
+        h("li", {}, h("span", {}, severityBadge(one.severity), " ", lines.isOpen ? null : statusBadge(one)), h("a", { href: incidentLink(one.id) }, short(sentenceOf(one), 170)), h("small", {}, `${lines.isOpen ? "since " : ""}${moment(one.start)}`, one.culprit ? `. Likely culprit: ${short(entityName(one.culprit), 60)}` : "")),
       ),
     );
   }

@@ -30,6 +30,10 @@ function badge([mark, words, tone], title) {
 
 export const stateBadge = (state, title) => badge(STATES[state] ?? ["?", state, "idle"], title);
 export const severityBadge = (severity) => badge(SEVERITIES[severity] ?? ["?", severity, "idle"]);
-export const statusBadge = (status, title) => badge(STATUSES[status] ?? ["?", status, "idle"], title);
+/** The badge of an incident: one whose services sent nothing more has expired. */
+export const statusBadge = (found) => {
+  const status = found.close_reason === "expired" ? "expired" : found.status;
+  return badge(STATUSES[status] ?? ["?", status, "idle"]);
+};
 export const stateWords = (state) => (STATES[state] ?? ["", state])[1];
 export const STATE_NAMES = Object.keys(STATES);

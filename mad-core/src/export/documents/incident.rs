@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::peak::{PeakDocument, peak_documents};
 use super::{LinkDocument, MemberDocument, RankingDocument, SeriesDocument, SloDocument};
 use crate::explain::Explanation;
-use crate::incident::Incident;
+use crate::incident::{CloseReason, Incident};
 use crate::pipeline::Pipeline;
 use crate::series::Entity;
 
@@ -28,6 +28,7 @@ pub struct IncidentDocument {
     pub end: String,
     pub opened_at: String,
     pub closed_at: Option<String>,
+    pub close_reason: Option<&'static str>,
     pub reopened: u64,
     pub flapping: bool,
     pub grouped_by_time: bool,
@@ -96,6 +97,7 @@ impl IncidentDocument {
             end: incident.end.to_string(),
             opened_at: incident.opened_at.to_string(),
             closed_at: incident.closed_at.map(|time| time.to_string()),
+            close_reason: incident.close_reason.map(CloseReason::as_str),
             reopened: incident.reopened,
             flapping: incident.is_flapping(),
             grouped_by_time: incident.by_time,
