@@ -1,8 +1,9 @@
-"""A time limit for all steps of an exchange with a peer together."""
+"""A time limit for all steps of an exchange with a peer together, and HTTP connections for it."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 import threading
 from collections.abc import Callable
@@ -48,3 +49,27 @@ class Deadline:
             if (one := self._socket_of()) is not None:
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
+
+
+class Connection(http.client.HTTPConnection):
+    """An HTTP connection that keeps its socket.
+
+    `http.client` takes the socket from the connection when an answer ends with it, so that the
+    body of such an answer could not be cut by a deadline.
+    """
+
+    #: The socket that was made last.
+    made: socket.socket | None = None
+
+    def connect(self) -> None:
+        """Connects."""
+        super().connect()
+        self.made = self.sock
+
+    def socket(self) -> socket.socket | None:
+        """The socket of the present exchange; None before there is one."""
+        return self.sock or self.made
+
+
+class TlsConnection(Connection, http.client.HTTPSConnection):
+    """An HTTPS connection that keeps its socket."""

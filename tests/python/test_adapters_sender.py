@@ -114,6 +114,7 @@ def test_retry_after_is_a_number_or_a_date(monkeypatch: pytest.MonkeyPatch) -> N
     assert (
         retry_after_seconds("-7") == retry_after_seconds(None) == retry_after_seconds("soon") == 0.0
     )
+    assert retry_after_seconds("nan") == retry_after_seconds("Mon, 99 Foo 2026 10:00:00 GMT") == 0.0
     moment = datetime(2026, 1, 6, 10, 45, tzinfo=timezone.utc)
     monkeypatch.setattr(time, "time", moment.timestamp)
     later = moment + timedelta(seconds=1000)

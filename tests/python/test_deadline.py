@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from sink_peer import document
 
+from mad.adapters.post import DeliveryError, Post
 from mad.config.components import component
 from mad.config.options import read_options
+from mad.sinks.http import Request, check_url, send
 from mad.sinks.protocol import Notification, Retry
 from mad.sources.http_peer import HttpPeer
 from mad.sources.protocol import SourceUnavailable
@@ -28,8 +30,8 @@ STARTS = {
 
 
 @contextlib.contextmanager
-def dripping(start: bytes) -> Iterator[tuple[int, threading.Event]]:
-    """A server that sends a start and then a digit ten times a second, until its client leaves: the
+def dripping(start: bytes, drop: bytes = b"1") -> Iterator[tuple[int, threading.Event]]:
+    """A server that sends a start and then a drop ten times a second, until its client leaves: the
     port, and whether a client has left."""
     left, closing = threading.Event(), threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -40,7 +42,7 @@ def dripping(start: bytes) -> Iterator[tuple[int, threading.Event]]:
                 with client:
                     client.sendall(start)
                     while not closing.wait(0.1):
-                        client.sendall(b"1")
+                        client.sendall(drop)
             left.set()
 
         thread = threading.Thread(target=serve, daemon=True)
@@ -60,6 +62,28 @@ def test_a_source_leaves_a_peer_that_drips(start: bytes) -> None:
         peer = HttpPeer(f"http://127.0.0.1:{port}", seconds=0.5)
         with pytest.raises(SourceUnavailable, match=r"no whole answer within 0\.5 s"):
             peer.get("/")
+        assert left.wait(10)
+
+
+#: Answers 100 without end, each of which is whole.
+CONTINUES = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize("start", [*STARTS.values(), CONTINUES], ids=[*STARTS, "continue"])
+def test_senders_and_sinks_leave_a_peer_that_drips(start: bytes) -> None:
+    drop = CONTINUES if start == CONTINUES else b"1"
+    with dripping(start, drop) as (port, left):
+        post = Post(f"http://127.0.0.1:{port}", timeout=0.2, patience=0.0)
+        with pytest.raises(DeliveryError, match=r"no whole answer within 0\.6 s"):
+            post.send("metrics", b"{}", "1", 1)
+        assert left.wait(10)
+    with dripping(start, drop) as (port, left):
+        # an answer that began with a success was accepted; any other one is tried again
+        with contextlib.suppress(Retry):
+            send(Request(f"http://127.0.0.1:{port}/", b"{}", timeout=0.5))
+        assert left.wait(10)
+    with dripping(b"\x16\x03\x03\x3f\xff", b"\0") as (port, left):
+        assert "within the timeout" in check_url(f"https://127.0.0.1:{port}/", 0.5)[0]
         assert left.wait(10)
 
 

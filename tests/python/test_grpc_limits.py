@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 import pytest
+from service import Server
 
 from mad.api.auth import Tokens
 from mad.engine import Engine
@@ -18,6 +23,13 @@ from mad.journal import Journal
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 TOKEN = "sender-of-7-hosts"
 CODE = grpc.StatusCode
+LINE = {
+    "timestamp": "2026-01-06T10:00:00Z",
+    "service": "shop",
+    "endpoint": "/pay",
+    "status_code": 200,
+    "latency_ms": 1.0,
+}
 
 
 @pytest.fixture
@@ -74,3 +86,35 @@ def test_calls_without_a_message_keep_no_other_out(port: int) -> None:
         assert codes <= {CODE.UNAUTHENTICATED, CODE.RESOURCE_EXHAUSTED}
         assert send(port, b"") == CODE.OK
         ends.set()
+
+
+def test_connections_without_a_call_leave_files_for_the_rest(tmp_path: Path) -> None:
+    """Connections need no token. They must not use up the open files of the process."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        grpc_port = free.getsockname()[1]
+    limited = ("bash", "-c", 'ulimit -n 700; exec "$@"', "limited")
+    opened = []
+    with Server(tmp_path / "data", "--otlp-grpc", str(grpc_port), under=limited) as server:
+        assert "300 connections instead of 1000" in server.said
+        place = urlsplit(server.url)
+        for _ in range(500):
+            for at in (grpc_port, place.port):
+                opened.append(socket.create_connection(("127.0.0.1", at), timeout=10))
+        assert server.get("/health")["status"] == "ok"
+        assert server.post("/v1/ingest/requests", [LINE])["accepted"] == 1
+        files = len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+        assert files <= 600
+        for one in opened:
+            one.close()
+
+
+def test_the_limit_of_open_files_is_raised_where_the_system_permits() -> None:
+    """In another process, because the limit is that of the process."""
+    code = (
+        "import resource as r; from mad.api.open_files import fitting;"
+        "hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; r.setrlimit(r.RLIMIT_NOFILE, (300, hard));"
+        "print(fitting(500, 100), r.getrlimit(r.RLIMIT_NOFILE)[0]);"
+        "r.setrlimit(r.RLIMIT_NOFILE, (350, 350)); print(fitting(500, 100), fitting(10, 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["500", "800", "50", "10"]

@@ -119,6 +119,11 @@ def test_messages_that_are_no_requests(demo_directory: Path) -> None:
         b'{"x": "' + b"a" * (1 << 20) + b'"}',
         b'{"jsonrpc": "2.0", "id": 5, "method": "initialize", "params": {"protocolVersion": "1"}}',
         b"[" * 100_000,
+        b'{"jsonrpc": "2.0", "id": 1e999, "method": "ping"}',
+        b'{"jsonrpc": "2.0", "id": NaN, "method": "ping"}',
+        b'{"jsonrpc": "2.0", "id": [6], "method": "ping"}',
+        b'{"jsonrpc": "2.0", "id": "' + b"x" * 2_000 + b'", "method": "ping"}',
+        b'{"jsonrpc": "2.0", "id": "7", "method": "' + b"x" * 2_000 + b'"}',
     ]
     done = subprocess.run(
         [sys.executable, "-m", "mad.cli", "mcp", str(demo_directory)],
@@ -139,8 +144,11 @@ def test_messages_that_are_no_requests(demo_directory: Path) -> None:
         (None, -32600),
         (5, None),
         (None, -32700),
+        *[(None, -32600)] * 4,
+        ("7", -32601),
     ]
-    assert answers[-2]["result"]["protocolVersion"] == "2025-11-25"
+    assert all(len(line) < 1_000 for line in done.stdout.splitlines())
+    assert answers[7]["result"]["protocolVersion"] == "2025-11-25"
 
 
 def test_answers_are_short_and_clean(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import math
 import random
 import select
 import threading
@@ -15,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from mad.deadline import Connection, Deadline, TlsConnection
 from mad.errors import reason
 from mad.times import time_or_none
 
@@ -23,6 +25,9 @@ FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
 LONGEST_PAUSE = 60.0
 """Longest `Retry-After` in seconds that is followed."""
 LONGEST_ANSWER = 1 << 20
+_WHOLE = 3.0
+"""Timeouts that one attempt may last: a slow line needs more than one for a large batch, and a peer
+that sends one byte at a time never exceeds it."""
 DROPPED = "Mad-Dropped"
 """The header with the number of records that a sender could not deliver."""
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
@@ -50,7 +55,8 @@ class Post:
     """A connection to the server at `url`, for one thread at a time.
 
     A batch is sent with the same idempotency key until it is acknowledged, for at most `patience`
-    seconds; `timeout` limits one attempt, and `longest_answer` the bytes of an answer.
+    seconds; `timeout` limits each pause of one attempt, three times as long the whole attempt, and
+    `longest_answer` the bytes of an answer.
     """
 
     def __init__(
@@ -75,7 +81,7 @@ class Post:
         self._headers = {"Content-Type": "application/x-ndjson", "User-Agent": "mad"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection: Connection | None = None
         self.retried = 0
         self.stop = threading.Event()
         """Once set, nothing is sent again and no pause is waited for."""
@@ -150,24 +156,30 @@ class Post:
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, Any, float]:
         """Status, JSON and the seconds to wait; without a response status 0 and the reason."""
+        limit, watch = _WHOLE * self._timeout, None
         try:
             if self._connection is not None and _is_closed(self._connection):
                 self.close()
             if self._connection is None:
-                kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
+                kind = TlsConnection if self._https else Connection
                 self._connection = kind(self._host, self._port, timeout=self._timeout)
-            self._connection.request(method, self._path + path, body, headers)
-            answer = self._connection.getresponse()
-            text = answer.read(self._longest + 1)
+            with Deadline(limit, self._connection.socket) as watch:
+                self._connection.request(method, self._path + path, body, headers)
+                answer = self._connection.getresponse()
+                text = answer.read(self._longest + 1)
+            if watch.is_over:
+                raise TimeoutError
             if answer.will_close or len(text) > self._longest:
                 self.close()
         except (OSError, http.client.HTTPException) as error:
             self.close()
+            if watch is not None and watch.is_over:
+                return 0, f"no whole answer within {limit:g} s", 0.0
             said = reason(error) if isinstance(error, OSError) else str(error)
             return 0, said or type(error).__name__, 0.0
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         return answer.status, found, retry_after_seconds(answer.getheader("Retry-After"))
 
@@ -215,10 +227,10 @@ def retry_after_seconds(retry_after: str | None) -> float:
     if not retry_after:
         return 0.0
     try:
-        return max(float(retry_after), 0.0)
+        seconds = float(retry_after)
     except ValueError:
-        pass
-    try:
-        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
-    except ValueError:
-        return 0.0
+        try:
+            seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError):
+            return 0.0
+    return 0.0 if math.isnan(seconds) else max(seconds, 0.0)

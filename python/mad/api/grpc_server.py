@@ -39,6 +39,10 @@ _WAIT = 60.0
 #: Milliseconds after which a connection is closed, and until its calls are cancelled. Clients
 #: connect again. It ends calls whose message never arrives.
 _AGE, _GRACE = 300_000, 30_000
+#: Open connections, which need no token, and milliseconds after which one without a call is closed.
+#: Clients connect again for their next call.
+CONNECTIONS = 200
+_HANDSHAKE, _IDLE = 10_000, 60_000
 
 
 class _Guard:
@@ -79,6 +83,9 @@ class GrpcReceiver:
                 ("grpc.max_receive_message_length", min(body_bytes, _MOST_BYTES)),
                 ("grpc.max_connection_age_ms", _AGE),
                 ("grpc.max_connection_age_grace_ms", _GRACE),
+                ("grpc.max_allowed_incoming_connections", CONNECTIONS),
+                ("grpc.max_connection_idle_ms", _IDLE),
+                ("grpc.server_handshake_timeout_ms", _HANDSHAKE),
                 ("grpc.so_reuseport", 0),
             ],
         )

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mad import _core
-from mad.deadline import Deadline
+from mad.deadline import Connection, Deadline, TlsConnection
 from mad.sinks.protocol import Refused, Retry
 
 #: Most bytes of an answer that are read, and most characters of it in a message.
@@ -90,26 +90,26 @@ def check_url(url: str, timeout: float, ca_file: str | None = None) -> list[str]
         connection = _connection(url, timeout, ca_file)
     except ValueError as error:
         return [str(error)]
-    try:
-        connection.connect()
-    except OSError as error:
-        return [f"{place_of(url)}: {_reason(error)}"]
-    finally:
-        connection.close()
+    with contextlib.closing(connection), Deadline(timeout, connection.socket) as limit:
+        try:
+            connection.connect()
+        except OSError as error:
+            why = "no connection within the timeout" if limit.is_over else _reason(error)
+            return [f"{place_of(url)}: {why}"]
     return []
 
 
-def _connection(url: str, timeout: float, ca_file: str | None) -> http.client.HTTPConnection:
+def _connection(url: str, timeout: float, ca_file: str | None) -> Connection:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("the URL has no scheme http or https, or no host")
     if parts.scheme == "http":
-        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+        return Connection(parts.hostname, parts.port, timeout=timeout)
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         raise ValueError(f"ca_file {ca_file}: {_reason(error)}") from None
-    return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
+    return TlsConnection(parts.hostname, parts.port, timeout=timeout, context=context)
 
 
 def _exchange(request: Request) -> tuple[int, Mapping[str, str], str]:
@@ -118,7 +118,7 @@ def _exchange(request: Request) -> tuple[int, Mapping[str, str], str]:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     with (
         contextlib.closing(connection),
-        Deadline(request.timeout, lambda: connection.sock) as limit,
+        Deadline(request.timeout, connection.socket) as limit,
     ):
         try:
             headers = {"User-Agent": f"mad/{_core.__version__}", **request.headers}

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from mad.config.secret import Secret, revealed
-from mad.deadline import Deadline
+from mad.deadline import Connection, Deadline, TlsConnection
 from mad.sources.protocol import SourceUnavailable
 
 #: Most bytes of an answer.
@@ -165,36 +165,19 @@ class HttpPeer:
 
 
 class _Line:
-    """The socket of one request."""
+    """The connection of one request, which urllib makes."""
 
     def __init__(self) -> None:
-        self.connection: http.client.HTTPConnection | None = None
-        #: The socket after the connection was made: urllib takes it from the connection when the
-        #: body begins.
-        self.made: socket.socket | None = None
+        self._connection: Connection | None = None
+
+    def connection(self, kind: type[Connection], host: str, **others: Any) -> Connection:
+        """A connection, whose socket is the one of this request."""
+        self._connection = kind(host, **others)
+        return self._connection
 
     def socket(self) -> socket.socket | None:
         """The present socket; None before there is one."""
-        found = self.connection.sock if self.connection is not None else None
-        return found or self.made
-
-
-class _Plain(http.client.HTTPConnection):
-    """A connection that shows its socket."""
-
-    def __init__(self, line: _Line, host: str, **others: Any) -> None:
-        super().__init__(host, **others)
-        self._line = line
-        line.connection = self
-
-    def connect(self) -> None:
-        """Connects."""
-        super().connect()
-        self._line.made = self.sock
-
-
-class _Encrypted(_Plain, http.client.HTTPSConnection):
-    """A connection with TLS that shows its socket."""
+        return self._connection.socket() if self._connection is not None else None
 
 
 class _Http(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
@@ -206,11 +189,13 @@ class _Http(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
 
     def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
         """The answer to a request."""
-        return self.do_open(partial(_Plain, self._line), request)
+        return self.do_open(partial(self._line.connection, Connection), request)
 
     def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
         """The answer to a request over TLS."""
-        return self.do_open(partial(_Encrypted, self._line), request, context=self._tls)
+        return self.do_open(
+            partial(self._line.connection, TlsConnection), request, context=self._tls
+        )
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -16,6 +16,7 @@ VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 """Versions of the protocol, the newest first."""
 LONGEST_MESSAGE = 1 << 20
 """Longest message in bytes that is read."""
+_LONGEST_ID = 1_000
 _PARSE, _REQUEST, _METHOD, _PARAMETERS, _INTERNAL = -32700, -32600, -32601, -32602, -32603
 _INSTRUCTIONS = (
     "Incidents of microservices that mad detected. Start with list_incidents, then get_incident. "
@@ -60,6 +61,10 @@ def _answer(tools: Tools, line: bytes) -> dict[str, Any] | None:
     identity = message.get("id")
     if identity is None:
         return None
+    # an id goes back as it came: other values, NaN among them, would be no JSON or no id
+    if not (isinstance(identity, str) or type(identity) is int) or len(str(identity)) > _LONGEST_ID:
+        why = f"id is a text or a whole number of at most {_LONGEST_ID} characters"
+        return _failure(None, _REQUEST, why)
     parameters = message.get("params") or {}
     try:
         if not isinstance(parameters, dict):
@@ -87,9 +92,9 @@ def _result(tools: Tools, method: str, parameters: Mapping[str, Any]) -> dict[st
     if method == "tools/call":
         name, given = parameters.get("name"), parameters.get("arguments") or {}
         if name not in tools.names or not isinstance(given, dict):
-            raise _Refused(_PARAMETERS, f"there is no tool {name!r}; ask for tools/list")
+            raise _Refused(_PARAMETERS, f"there is no tool {name!r:.80}; ask for tools/list")
         return _call(tools, str(name), given)
-    raise _Refused(_METHOD, f"the method {method!r} is not supported")
+    raise _Refused(_METHOD, f"the method {method!r:.80} is not supported")
 
 
 def _call(tools: Tools, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
