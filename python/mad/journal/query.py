@@ -1,14 +1,26 @@
-"""Parts of the queries of a journal: the records that one found, and its conditions."""
+"""Queries of a journal, bounded in bytes and time: their conditions, and the records they found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
 
-from mad.journal.selection import Page, TimeRange
+from mad.journal.selection import Page, Selection, TimeRange
 
+#: Longest time of one query in seconds, and steps of SQLite between two looks at the clock.
+QUERY_SECONDS = 10.0
+_STEPS = 50_000
+#: The newest records of any time.
+NEWEST = Selection()
 T = TypeVar("T")
 U = TypeVar("U")
+Record = dict[str, Any]
+Names = Mapping[str, str | None]
+"""Values that columns must have; None allows any value."""
 
 
 class Found(list[T]):
@@ -65,3 +77,58 @@ class Where:
 def like_pattern(text: str) -> str:
     """A text whose characters have no special meaning in LIKE."""
     return "".join(f"\\{char}" if char in "\\%_" else char for char in text)
+
+
+class Queries:
+    """Queries committed data. Each thread has its own read-only connection.
+
+    A list ends before it has more than `most_bytes` of text, but has one record at least. A query
+    that takes longer than `QUERY_SECONDS` raises `sqlite3.OperationalError`.
+    """
+
+    def __init__(self, path: Path, *, most_bytes: int = 8 * 1024 * 1024) -> None:
+        self._uri = f"{path.resolve().as_uri()}?mode=ro"
+        self._most_bytes = most_bytes
+        self._local = threading.local()
+
+    def close(self) -> None:
+        """Closes the connection of this thread."""
+        db = getattr(self._local, "db", None)
+        if db is not None:
+            db.close()
+            self._local.db = None
+
+    def _texts(self, query: str, values: Iterable[Any]) -> Found[str]:
+        found = self._bounded(query, values)
+        return Found((text for (text,) in found), is_cut=found.is_cut)
+
+    def _records(self, query: str, values: Iterable[Any]) -> Found[Record]:
+        cursor = self._execute(query, values)
+        names = [column[0] for column in cursor.description]
+        found = self._within_bytes(cursor)
+        return Found((dict(zip(names, row, strict=True)) for row in found), is_cut=found.is_cut)
+
+    def _bounded(self, query: str, values: Iterable[Any]) -> Found[tuple[Any, ...]]:
+        return self._within_bytes(self._execute(query, values))
+
+    def _within_bytes(self, rows: Iterator[tuple[Any, ...]]) -> Found[tuple[Any, ...]]:
+        found: Found[tuple[Any, ...]] = Found()
+        size = 0
+        for row in rows:
+            size += sum(len(value) if isinstance(value, str) else 24 for value in row)
+            if found and size > self._most_bytes:
+                found.is_cut = True
+                break
+            found.append(row)
+        return found
+
+    def _all(self, query: str, values: Iterable[Any]) -> list[tuple[Any, ...]]:
+        return self._execute(query, values).fetchall()
+
+    def _execute(self, query: str, values: Iterable[Any]) -> sqlite3.Cursor:
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            db = self._local.db = sqlite3.connect(self._uri, uri=True, isolation_level=None)
+        end = monotonic() + QUERY_SECONDS
+        db.set_progress_handler(lambda: monotonic() > end, _STEPS)
+        return db.execute(query, tuple(values))

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
-from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
 from mad import _core
 from mad.journal import alerts
 from mad.journal.alerts import Delivery
-from mad.journal.query import Found, Where, like_pattern
+from mad.journal.incidents import IncidentReader
+from mad.journal.query import NEWEST, QUERY_SECONDS, Found, Names, Record, Where
 from mad.journal.selection import Page, Selection, TimeRange
 from mad.severity import SEVERITIES
 
-Record = dict[str, Any]
-#: Longest time of one query in seconds, and steps of SQLite between two looks at the clock.
-QUERY_SECONDS = 10.0
-_STEPS = 50_000
-
-
-NEWEST = Selection()
 #: The signals of requests by the fields of the JSON of a row.
 ROW_SIGNALS = frozenset(
     {
@@ -40,21 +32,10 @@ ROW_SIGNALS = frozenset(
 )
 ALL_TIMES = TimeRange()
 T = TypeVar("T")
-Names = Mapping[str, str | None]
-"""Values that columns must have; None allows any value."""
 
 
-class Reader:
-    """Reads committed data. Each thread has its own read-only connection.
-
-    A list ends before it has more than `most_bytes` of text, but has one record at least. A query
-    that takes longer than `QUERY_SECONDS` raises `sqlite3.OperationalError`.
-    """
-
-    def __init__(self, path: Path, *, most_bytes: int = 8 * 1024 * 1024) -> None:
-        self._uri = f"{path.resolve().as_uri()}?mode=ro"
-        self._most_bytes = most_bytes
-        self._local = threading.local()
+class Reader(IncidentReader):
+    """Reads all that the journal keeps."""
 
     def rows(self, names: Names, select: Selection = NEWEST) -> Found[str]:
         """Judged rows, newest first, each as JSON. Names: service, endpoint, severity."""
@@ -107,60 +88,6 @@ class Reader:
             where.values_of(select.page),
         )
 
-    def incidents(
-        self, names: Names, select: Selection = NEWEST, *, active: bool = False
-    ) -> Found[str]:
-        """Incidents that overlap the time range, newest start first, each as JSON without the rows
-        around it. Names: service, endpoint, status."""
-        where = Where(names)
-        where.holds("status <> 'resolved'", active)
-        if select.within.start is not None:
-            where.add("end > ?", select.within.start)
-        if select.within.end is not None:
-            where.add("start < ?", select.within.end)
-        return self._texts(
-            f"SELECT data FROM incidents {where} ORDER BY start DESC, id LIMIT ? OFFSET ?",
-            where.values_of(select.page),
-        )
-
-    def incident_lines(
-        self,
-        names: Names,
-        select: Selection = NEWEST,
-        *,
-        active: bool = False,
-        search: str | None = None,
-    ) -> tuple[int, Found[str]]:
-        """The number of incidents, and a page of them, newest start first, each as a line of JSON.
-        Names: service, endpoint, severity, status; `search` is part of the name."""
-        where = Where(names)
-        where.holds("status <> 'resolved'", active)
-        if search:
-            pattern = f"%{like_pattern(search)}%"
-            where.add("(service || ' ' || endpoint) LIKE ? ESCAPE '\\'", pattern)
-        (total,) = self._all(f"SELECT count(*) FROM incidents {where}", where.values_of_order())[0]
-        found = self._texts(
-            f"""SELECT json_object('id', id, 'service', service, 'endpoint', endpoint,
-            'severity', severity, 'status', status, 'close_reason', data -> '$.close_reason',
-            'start', data -> '$.start',
-            'end', data -> '$.end', 'line', data -> '$.explanation.line',
-            'culprit', data -> '$.culprit', 'reached', data -> '$.reached',
-            'requests', data -> '$.requests', 'errors', data -> '$.errors')
-            FROM incidents {where} ORDER BY start DESC, id LIMIT ? OFFSET ?""",
-            where.values_of(select.page),
-        )
-        return int(total), found
-
-    def severities_of_open_incidents(self) -> list[tuple[str, str]]:
-        """Service and severity of every open incident, and of each of its members."""
-        return self._all(
-            """SELECT service, severity FROM incidents WHERE status <> 'resolved'
-            UNION ALL SELECT DISTINCT member.value ->> 'service', severity
-            FROM incidents, json_each(data, '$.members') AS member
-            WHERE status <> 'resolved' AND member.value ->> 'service' <> incidents.service""",
-            (),
-        )
-
     def service_steps(self, entities: Sequence[tuple[str, str]], within: TimeRange) -> list[Record]:
         """Figures of services by step, oldest first: the sums of the requests and errors of their
         endpoints, the 95th percentile of latency of the whole service, or else of its slowest
@@ -191,77 +118,6 @@ class Reader:
         """The values of a metric, newest first. Names: service, resource, metric."""
         return [json.loads(point)["value"] for point in self.points(names, select)]
 
-    def activity(self, incident: str, entity: str) -> list[Record]:
-        """What people did about an incident, oldest first: notes on it, commands on it, and mutes
-        of its entity (`payments /pay`)."""
-        return self._records(
-            """SELECT written_at, who, kind AS action, text FROM notes WHERE incident = ?
-            UNION ALL SELECT written_at, who, action, '' FROM audit WHERE refused = 0
-            AND outcome = 'done' AND (action IN ('acknowledge', 'resolve') AND target = ?
-            OR action IN ('mute', 'unmute') AND target = ?) ORDER BY written_at""",
-            (incident, incident, entity),
-        )
-
-    def incidents_of(self, service: str, endpoint: str, within: TimeRange) -> list[str]:
-        """Incidents to which an endpoint belongs and that overlap the time range, each as JSON:
-        those that it leads, then those of which it is a member, then those in whose time it or
-        its service was anomalous, the newest first."""
-        where = Where({})
-        if within.start is not None:
-            where.add("end > ?", within.start)
-        if within.end is not None:
-            where.add("start < ?", within.end)
-        member = (
-            "EXISTS (SELECT 1 FROM json_each(data, '$.members') AS member "
-            "WHERE member.value ->> 'service' = ? AND member.value ->> 'endpoint' IN (?, ''))"
-        )
-        where.add(
-            f"(service = ? AND endpoint = ? OR {member} OR EXISTS (SELECT 1 "
-            "FROM json_each(data, '$.affected') AS affected WHERE affected.value IN (?, ?)))",
-            service,
-            endpoint,
-            service,
-            endpoint,
-            f"{service} {endpoint}".strip(),
-            service,
-        )
-        return self._texts(
-            f"SELECT data FROM incidents {where} "
-            f"ORDER BY (service = ? AND endpoint = ?) DESC, {member} DESC, start DESC, id LIMIT 10",
-            where.values_of_order(service, endpoint, service, endpoint),
-        )
-
-    def open_incidents(self, service: str) -> list[str]:
-        """The ids of the open incidents that a service opened or takes part in, at most 20."""
-        found = self._all(
-            "SELECT id FROM incidents WHERE status <> 'resolved' AND (service = ? OR EXISTS "
-            "(SELECT 1 FROM json_each(data, '$.affected') AS affected WHERE affected.value = ? "
-            "OR affected.value LIKE ? ESCAPE '\\')) ORDER BY start DESC LIMIT 20",
-            (service, service, like_pattern(service) + " %"),
-        )
-        return [incident for (incident,) in found]
-
-    def flagged_incidents(self, limit: int) -> list[Record]:
-        """Incidents with figures of the flagged rows of their own entity, newest start first:
-        service, endpoint, start, end, last flagged row, highest p95 latency and error rate,
-        severity, number of rows."""
-        flagged = """FROM all_rows r WHERE r.service = i.service AND r.endpoint = i.endpoint
-            AND r.at >= i.start AND r.at < i.end AND r.is_anomaly"""
-        return self._records(
-            f"""SELECT service, endpoint, start, end,
-            (SELECT max(r.at) {flagged}) AS last,
-            (SELECT max(r.p95_latency_ms) {flagged}) AS p95_latency_ms,
-            (SELECT max(r.error_count * 1.0 / r.req_count) {flagged}) AS error_rate,
-            severity, data ->> 'rows' AS rows
-            FROM incidents i ORDER BY start DESC, id LIMIT ?""",
-            [limit],
-        )
-
-    def incident(self, incident: str) -> str | None:
-        """One incident with the rows around it, as JSON; None when the id is unknown."""
-        found = self._texts("SELECT document FROM incidents WHERE id = ?", [incident])
-        return found[0] if found else None
-
     def due(self, sink: str, severities: Sequence[str] = SEVERITIES) -> list[Delivery]:
         """The deliveries of some severities that wait for a sink, the oldest first."""
         rows = self._all(alerts.DUE, (sink, json.dumps(severities)))
@@ -275,33 +131,6 @@ class Reader:
     def delivery_counts(self) -> dict[tuple[str, str], int]:
         """The number of deliveries by sink and status."""
         return {(sink, status): count for sink, status, count in self._all(alerts.COUNTS, ())}
-
-    def history(self, incident: str, page: Page = NEWEST.page) -> Found[str]:
-        """Changes of an incident, oldest first, each as JSON."""
-        return self._texts(
-            "SELECT data FROM history WHERE incident = ? ORDER BY seq, position LIMIT ? OFFSET ?",
-            [incident, page.limit, page.offset],
-        )
-
-    def changes_after(self, seq: int, position: int, limit: int) -> Found[tuple[int, int, str]]:
-        """Changes of all incidents after a position in the journal, oldest first."""
-        return self._bounded(
-            "SELECT seq, position, data FROM history WHERE (seq, position) > (?, ?) "
-            "ORDER BY seq, position LIMIT ?",
-            [seq, position, limit],
-        )
-
-    def notes(self, incident: str) -> list[Record]:
-        """Comments and feedback on an incident, oldest first."""
-        return self._records(
-            "SELECT written_at, who, kind, text FROM notes WHERE incident = ? ORDER BY id",
-            [incident],
-        )
-
-    def note_count(self, incident: str) -> int:
-        """Number of comments and feedback on an incident."""
-        (count,) = self._all("SELECT count(*) FROM notes WHERE incident = ?", [incident])[0]
-        return int(count)
 
     def audit(self, page: Page = NEWEST.page, *, refused: bool | None = None) -> Found[Record]:
         """The audit trail, newest first: who did what to which target, and the outcome. `refused`
@@ -404,13 +233,6 @@ class Reader:
         )
         return found[0] if found else None
 
-    def close(self) -> None:
-        """Closes the connection of this thread."""
-        db = getattr(self._local, "db", None)
-        if db is not None:
-            db.close()
-            self._local.db = None
-
     def _judged(
         self, table: str, order: str, names: Mapping[str, str | int | None], select: Selection
     ) -> Found[str]:
@@ -443,38 +265,3 @@ class Reader:
                 raise sqlite3.OperationalError(str(error)) from error
             for one in found:
                 yield at, one
-
-    def _texts(self, query: str, values: Iterable[Any]) -> Found[str]:
-        found = self._bounded(query, values)
-        return Found((text for (text,) in found), is_cut=found.is_cut)
-
-    def _records(self, query: str, values: Iterable[Any]) -> Found[Record]:
-        cursor = self._execute(query, values)
-        names = [column[0] for column in cursor.description]
-        found = self._within_bytes(cursor)
-        return Found((dict(zip(names, row, strict=True)) for row in found), is_cut=found.is_cut)
-
-    def _bounded(self, query: str, values: Iterable[Any]) -> Found[tuple[Any, ...]]:
-        return self._within_bytes(self._execute(query, values))
-
-    def _within_bytes(self, rows: Iterator[tuple[Any, ...]]) -> Found[tuple[Any, ...]]:
-        found: Found[tuple[Any, ...]] = Found()
-        size = 0
-        for row in rows:
-            size += sum(len(value) if isinstance(value, str) else 24 for value in row)
-            if found and size > self._most_bytes:
-                found.is_cut = True
-                break
-            found.append(row)
-        return found
-
-    def _all(self, query: str, values: Iterable[Any]) -> list[tuple[Any, ...]]:
-        return self._execute(query, values).fetchall()
-
-    def _execute(self, query: str, values: Iterable[Any]) -> sqlite3.Cursor:
-        db: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if db is None:
-            db = self._local.db = sqlite3.connect(self._uri, uri=True, isolation_level=None)
-        end = monotonic() + QUERY_SECONDS
-        db.set_progress_handler(lambda: monotonic() > end, _STEPS)
-        return db.execute(query, tuple(values))
