@@ -109,6 +109,24 @@ def test_the_culprit_has_the_severity_and_the_times_of_its_incident(tmp_path: Pa
             assert culprit["peak_p95_latency_ms"] == pytest.approx(peak, abs=0.01)
 
 
+def test_incidents_of_all_that_take_part(tmp_path: Path) -> None:
+    """An incident is listed for its lead, its culprit and all between, not for similar names."""
+    with Server(tmp_path / "journal") as server:
+        _send(server, {"requests": cascade(), "edges": EDGES})
+        (lead, *_) = server.get("/v1/query/incident_lines")["data"]
+
+        def listed(**names: str) -> list[str]:
+            return [one["id"] for one in server.get("/v1/query/incident_lines", **names)["data"]]
+
+        for service, endpoint in (("store", "/get"), ("session", "/open"), ("portal", "/home")):
+            assert lead["id"] in listed(service=service), service
+            assert lead["id"] in listed(service=service, endpoint=endpoint), service
+        for names in ({"service": "stor"}, {"service": "st%"}):
+            assert listed(**names) == [], names
+        assert listed(service="store", endpoint="/ge") == []
+        assert listed(service="store", severity=lead["severity"]) != []
+
+
 def test_a_silent_entity_has_no_health(tmp_path: Path) -> None:
     lines = cascade(60).splitlines()
     gone = [x for x in lines if not (",store," in x and x[11:16] >= "00:40")]

@@ -125,8 +125,9 @@ def incident_lines(
     status: Literal["open", "acknowledged", "resolved"] | None = None,
     active: bool = False,
 ) -> Response:
-    """Incidents as one line each, newest start first. `search` is part of the service or endpoint
-    that opened one. `total` counts all incidents that match."""
+    """Incidents as one line each, newest start first: those that the service or endpoint opened or
+    takes part in, of the newest 1,000. `search` is part of the service or endpoint that opened one.
+    `total` counts all incidents that match."""
     names = {"service": service, "endpoint": endpoint, "severity": severity, "status": status}
     select = Selection(page=page)
     total, found = service_of(request).reader.incident_lines(

@@ -5,6 +5,21 @@ from __future__ import annotations
 from mad.journal.query import NEWEST, Found, Names, Queries, Record, Where, like_pattern
 from mad.journal.selection import Page, Selection, TimeRange
 
+#: Newest incidents that are searched for those in which a service or endpoint takes part.
+RECENT = 1_000
+
+
+def _add_entity(where: Where, service: str, endpoint: str | None) -> None:
+    """Selects incidents that a service or endpoint opened or takes part in."""
+    affected = "EXISTS (SELECT 1 FROM json_each(data, '$.affected') AS affected WHERE {})"
+    if endpoint is None:
+        one = affected.format("affected.value = ? OR affected.value LIKE ? ESCAPE '\\'")
+        where.add(f"(service = ? OR {one})", service, service, like_pattern(service) + " %")
+    else:
+        one = affected.format("affected.value = ?")
+        name = f"{service} {endpoint}".strip()
+        where.add(f"(service = ? AND endpoint = ? OR {one})", service, endpoint, name)
+
 
 class IncidentReader(Queries):
     """Reads incidents."""
@@ -34,8 +49,15 @@ class IncidentReader(Queries):
         search: str | None = None,
     ) -> tuple[int, Found[str]]:
         """The number of incidents, and a page of them, newest start first, each as a line of JSON.
-        Names: service, endpoint, severity, status; `search` is part of the name."""
-        where = Where(names)
+        Names: severity, status, and the service and endpoint that opened one or take part in it, of
+        which the newest `RECENT` incidents are searched; `search` is part of the name."""
+        service, endpoint = names.get("service"), names.get("endpoint")
+        where = Where({"severity": names.get("severity"), "status": names.get("status")})
+        if service is not None:
+            where.add(f"id IN (SELECT id FROM incidents ORDER BY start DESC, id LIMIT {RECENT})")
+            _add_entity(where, service, endpoint)
+        elif endpoint is not None:
+            where.add("endpoint = ?", endpoint)
         where.holds("status <> 'resolved'", active)
         if search:
             pattern = f"%{like_pattern(search)}%"
@@ -89,12 +111,11 @@ class IncidentReader(Queries):
 
     def open_incidents(self, service: str) -> list[str]:
         """The ids of the open incidents that a service opened or takes part in, at most 20."""
-        found = self._all(
-            "SELECT id FROM incidents WHERE status <> 'resolved' AND (service = ? OR EXISTS "
-            "(SELECT 1 FROM json_each(data, '$.affected') AS affected WHERE affected.value = ? "
-            "OR affected.value LIKE ? ESCAPE '\\')) ORDER BY start DESC LIMIT 20",
-            (service, service, like_pattern(service) + " %"),
-        )
+        where = Where({})
+        where.add("status <> 'resolved'")
+        _add_entity(where, service, None)
+        query = f"SELECT id FROM incidents {where} ORDER BY start DESC LIMIT 20"
+        found = self._all(query, where.values_of_order())
         return [incident for (incident,) in found]
 
     def severities_of_open_incidents(self) -> list[tuple[str, str]]:

@@ -39,13 +39,13 @@ export function entity(view, { parameters }) {
       body.replaceChildren(h("div", { class: "card" }, h("p", {}, "The server does not know it. It may have had no data for long, or the name is different."), h("p", {}, h("a", { href: "#/" }, "See all services"))));
       return;
     }
-    const shown = await series(isService ? busiest(all) : { ...of, endpoint: of.endpoint ?? "" });
+    const shown = await series(isService ? drawn(all) : { ...of, endpoint: of.endpoint ?? "" });
     const open = document.activeElement?.closest("details");
     if (open && body.contains(open)) return;
     closeCharts();
     body.replaceChildren(
       isService ? "" : why(all),
-      shown ? charts(shown, isService ? busiest(all) : null) : h("p", { class: "note" }, "There are no recent values to draw."),
+      shown ? charts(shown, isService ? drawn(all) : null) : h("p", { class: "note" }, "There are no recent values to draw."),
       isService ? members(all) : "",
       past(lines),
     );
@@ -54,11 +54,11 @@ export function entity(view, { parameters }) {
   return { refresh, close: closeCharts, on: new Set(["step", "incident", "level"]) };
 }
 
-/** The entity of a service to draw: the first with requests that is unusual, else the first one. */
-function busiest(states) {
+/** The entity of a service to draw: the first that is unusual, else all endpoints together. */
+function drawn(states) {
   const withRequests = states.filter((one) => !one.metric);
-  const one = withRequests.find((each) => each.state === "anomalous") ?? withRequests.find((each) => each.state === "normal") ?? withRequests[0];
-  return one ?? { ...states[0], metric: states[0].metric };
+  const one = withRequests.find((each) => each.state === "anomalous") ?? withRequests.find((each) => !each.endpoint) ?? withRequests[0];
+  return one ?? states[0];
 }
 
 async function series(one) {
@@ -90,9 +90,9 @@ function why(states) {
 const sentence = (text) => `${entityName({ service: text.charAt(0).toUpperCase() + text.slice(1) })}${/[.!?]$/.test(text) ? "" : "."}`;
 
 function charts(found, of) {
-  const drawn = CHARTS.map(([title, names]) => chart(found, names, { title: `${title ?? requestsTitle(found)}${of ? ` of ${short(entityName(of), 60)}` : ""}`, changes: found.changes }));
+  const requests = CHARTS.map(([title, names]) => chart(found, names, { title: `${title ?? requestsTitle(found)}${of ? ` of ${short(entityName(of), 60)}` : ""}`, changes: found.changes }));
   const metrics = found.count.length ? [] : found.signals.map((one) => chart(found, [one.name], { title: entityName({ service: one.name }), changes: found.changes }));
-  return h("section", { class: "chart-grid", "aria-label": "Charts" }, drawn, metrics);
+  return h("section", { class: "chart-grid", "aria-label": "Charts" }, requests, metrics);
 }
 
 function members(states) {
@@ -111,7 +111,7 @@ function past(lines) {
   return h(
     "section",
     { class: "card" },
-    h("h2", {}, lines.total ? `${plural(lines.total, "incident")} began here` : "No incident began here"),
+    h("h2", {}, lines.total ? plural(lines.total, "incident") : "No incident"),
     h("ul", { class: "plain" }, lines.data.map((one) => h("li", {}, severityBadge(one.severity), " ", statusBadge(one), " ", h("a", { href: incidentLink(one.id) }, short(sentenceOf(one), 160)), h("small", {}, ` ${moment(one.start)}`)))),
   );
 }

@@ -45,7 +45,7 @@ export function incidents(view, { parameters, navigate }) {
   const select = (id, label, name, options) => {
     const box = h("select", { id }, options.map(([value, words]) => h("option", { value, selected: filter[name] === value }, words)));
     box.addEventListener("change", () => set({ [name]: box.value }));
-    return [h("label", { for: id }, label), box];
+    return h("span", { class: "choice" }, h("label", { for: id }, label), box);
   };
   const chosen = ["service", "endpoint"]
     .filter((name) => filter[name])
