@@ -17,6 +17,13 @@ JOINTS: dict[str, bytes] = {
     "otlp-json": b"\n",
     "zipkin": b"\n",
 }
+#: The byte order mark of UTF-8.
+_MARK = b"\xef\xbb\xbf"
+#: What takes the place of a payload that is no message of protobuf: a tag that none has, so that it
+#: is refused wherever it stands.
+_NO_MESSAGE = b"\x07"
+#: Bytes of a number of protobuf at most.
+_LONGEST_NUMBER = 10
 #: The name of a payload's format in the journal.
 _STORED = {"json": "text"}
 #: Kinds of records that payloads may hold.
@@ -30,9 +37,9 @@ def joined(
     such as a tombstone of Kafka, holds no record."""
     joint = JOINTS[format]
     if format == "json":
-        payloads = [
-            _line(one) if one and (b"\n" in one or one[:1] == b"[") else one for one in payloads
-        ]
+        payloads = [_line(one) if one else one for one in payloads]
+    elif format == "otlp-pb":
+        payloads = [one if not one or _is_whole(one) else _NO_MESSAGE for one in payloads]
     pieces = [one for one in payloads if one]
     of_pieces = marks
     if len(pieces) < len(payloads):
@@ -49,8 +56,54 @@ def joined(
 
 
 def _line(payload: bytes) -> bytes:
-    """JSON of several lines, or an array, as one object a line; other content as it is."""
-    try:
-        return _core.json_lines(payload).rstrip(b"\n") or payload
-    except ValueError:
+    """JSON of several lines, or an array, as one object a line.
+
+    Other content becomes one line that is refused as JSON. The begin of a batch decides how all of
+    it is read, so that the header of a CSV file or half an array would cost the records of all
+    messages after it.
+    """
+    payload = payload.removeprefix(_MARK)
+    begin = payload.lstrip(b" \t\r\n")[:1]
+    if begin == b"{" and b"\n" not in payload:
         return payload
+    if begin in (b"{", b"["):
+        try:
+            return _core.json_lines(payload).rstrip(b"\n")
+        except ValueError:
+            if begin == b"{":  # JSON Lines
+                return payload
+    return b"{" + payload.replace(b"\n", b" ") if begin else b""
+
+
+def _is_whole(payload: bytes) -> bool:
+    """Whether each field of a message of protobuf ends within it.
+
+    The payloads of a batch follow each other without anything between them. The length of a field
+    that ends behind its payload would take the records of the next one, without an error.
+    """
+    at, end = 0, len(payload)
+    while at < end:
+        tag, at = _number(payload, at)
+        match tag & 7:
+            case 0:
+                at = _number(payload, at)[1]
+            case 1:
+                at += 8
+            case 2:
+                length, at = _number(payload, at)
+                at += length
+            case 5:
+                at += 4
+            case _:
+                return False
+    return at == end
+
+
+def _number(payload: bytes, at: int) -> tuple[int, int]:
+    """The variable-length integer at a place, and the place after it: behind the end without one."""
+    number = 0
+    for place, byte in enumerate(payload[at : at + _LONGEST_NUMBER]):
+        number |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return number, at + place + 1
+    return 0, len(payload) + 1
