@@ -100,7 +100,7 @@ def _is_whole(payload: bytes) -> bool:
 
 
 def _number(payload: bytes, at: int) -> tuple[int, int]:
-    """The variable-length integer at a place, and the place after it: behind the end without one."""
+    """The variable-length integer at a place, and the place after it: behind the end for none."""
     number = 0
     for place, byte in enumerate(payload[at : at + _LONGEST_NUMBER]):
         number |= (byte & 0x7F) << 7 * place
