@@ -139,6 +139,16 @@ fn access_logs(c: &mut Criterion) {
             1024 + i % 60_000,
         );
     });
+    let json = log("", |out, time, service, endpoint, i| {
+        let latency = 20 + i % 401;
+        let _ = writeln!(
+            out,
+            "{{\"authority\":\"shop.example\",\"duration\":{latency},\"method\":\"POST\",\
+             \"path\":\"{endpoint}?ref={i}\",\"response_code\":200,\"response_flags\":\"-\",\
+             \"request_id\":\"df16d43f-89c5-4558-91f1-bd8d{i:08x}\",\"start_time\":\"{time}\",\
+             \"upstream_cluster\":\"{service}\",\"upstream_service_time\":\"{latency}\"}}",
+        );
+    });
     let mut group = c.benchmark_group("access_logs");
     group.throughput(Throughput::Elements(ROWS as u64));
     for (name, format, bytes) in [
@@ -146,6 +156,7 @@ fn access_logs(c: &mut Criterion) {
         ("apache", FileFormat::Apache, apache),
         ("envoy", FileFormat::Envoy, envoy),
         ("haproxy", FileFormat::Haproxy, haproxy),
+        ("json", FileFormat::JsonLogs, json),
     ] {
         group.bench_function(name, |b| b.iter(|| decode_format(format, black_box(&bytes))));
     }

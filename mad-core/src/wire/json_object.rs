@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::column_map::ColumnMap;
 use super::columns::Column;
+use super::json_members::{Key, KeyPlaces, Members};
 use super::kind::{Kind, MAX_FIELDS};
 use super::scalar::Scalar;
 use super::value::Value;
@@ -29,6 +30,8 @@ const LINES: [&str; 8] =
 #[derive(Debug, Clone)]
 pub(super) struct Layout<K> {
     keys: HashMap<String, Option<Column>>,
+    /// Those of the object before, by their places.
+    places: KeyPlaces<Option<Column>>,
     /// The keys that the configuration names.
     pub map: ColumnMap,
     /// The fields that some object had.
@@ -41,9 +44,21 @@ pub(super) struct Layout<K> {
 impl<K: Kind> Layout<K> {
     /// No keys yet.
     pub fn new() -> Self {
-        let (keys, renamed) = (HashMap::new(), Vec::new());
+        let (keys, places, renamed) = (HashMap::new(), KeyPlaces::new(), Vec::new());
         let map = ColumnMap::default();
-        Self { keys, map, seen: [false; MAX_FIELDS], renamed, kind: PhantomData }
+        Self { keys, places, map, seen: [false; MAX_FIELDS], renamed, kind: PhantomData }
+    }
+
+    /// The field of a key of an object that is in no other object.
+    fn top_column(&mut self, key: &str) -> Option<Column> {
+        let own = K::place(key).filter(|_| self.map.is_empty()).map(|place| Column {
+            place,
+            rank: 0,
+            factor: 1.0,
+            is_grpc: false,
+            is_mapped: false,
+        });
+        own.or_else(|| self.column(key))
     }
 
     /// The field of a key with its path.
@@ -133,19 +148,50 @@ impl<'a, K: Kind> Fields<'a, K> {
     ///
     /// The text is no JSON object.
     pub fn read(text: &'a str, layout: &mut Layout<K>) -> serde_json::Result<Self> {
-        let mut fields = Self {
-            values: [const { Scalar::Missing }; MAX_FIELDS],
-            ranks: [u16::MAX; MAX_FIELDS],
-            factor: 1.0,
-            is_grpc: false,
-            kind: PhantomData,
-        };
+        let mut fields = Self::missing();
         let mut json = serde_json::Deserializer::from_str(text);
         let object = Object { fields: &mut fields, layout, prefix: "", depth: 0 };
         object.deserialize(&mut json)?;
         json.end()?;
         fields.number_to_text();
         Ok(fields)
+    }
+
+    const fn missing() -> Self {
+        Self {
+            values: [const { Scalar::Missing }; MAX_FIELDS],
+            ranks: [u16::MAX; MAX_FIELDS],
+            factor: 1.0,
+            is_grpc: false,
+            kind: PhantomData,
+        }
+    }
+
+    /// Reads the members of an object, as [`read`](Self::read) reads its text.
+    ///
+    /// # Errors
+    ///
+    /// A number is out of range.
+    pub fn of_members(members: &Members<'a>, layout: &mut Layout<K>) -> serde_json::Result<Self> {
+        let mut fields = Self::missing();
+        let mut places = std::mem::replace(&mut layout.places, KeyPlaces::new());
+        let mut read = || {
+            for (place, (key, value)) in members.0.iter().enumerate() {
+                let column = places.get(place, key, || layout.top_column(key));
+                Object { fields: &mut fields, layout, prefix: "", depth: 0 }.member(
+                    key,
+                    column,
+                    value.get(),
+                )?;
+            }
+            Ok(())
+        };
+        let outcome = read();
+        layout.places = places;
+        outcome.map(|()| {
+            fields.number_to_text();
+            fields
+        })
     }
 
     /// Writes integers of ids, levels and versions as text.
@@ -221,39 +267,40 @@ impl<'de, K: Kind> Visitor<'de> for Object<'_, 'de, K> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Key(key)) = map.next_key_seed(KeySeed)? {
+        while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &RawValue>()? {
             let column = if self.depth == 0 {
-                let own = K::place(&key).filter(|_| self.layout.map.is_empty()).map(|place| {
-                    Column { place, rank: 0, factor: 1.0, is_grpc: false, is_mapped: false }
-                });
-                own.or_else(|| self.layout.column(&key))
+                self.layout.top_column(&key)
             } else {
                 self.layout.column(&format!("{}{key}", self.prefix))
             };
-            let raw = match column {
-                // the value of a field's own name is read at once, unless it is an object
-                Some(column) if column.rank == 0 => {
-                    let raw = map.next_value::<&RawValue>()?.get();
-                    self.mark(column);
-                    if !raw.starts_with('{') {
-                        let value = serde_json::from_str::<Scalar<'de>>(raw);
-                        let value = value.map_err(serde::de::Error::custom)?;
-                        self.fields.set(column, value);
-                        continue;
-                    }
-                    let object = Column { rank: NO_SCALAR, ..column };
-                    self.fields.set(object, Scalar::Other("an object"));
-                    raw
-                }
-                _ => map.next_value::<&RawValue>()?.get(),
-            };
-            self.read_raw(&key, column, raw);
+            self.member(&key, column, value.get()).map_err(serde::de::Error::custom)?;
         }
         Ok(())
     }
 }
 
 impl<'de, K: Kind> Object<'_, 'de, K> {
+    /// Reads a key and its value.
+    fn member(
+        &mut self,
+        key: &str,
+        column: Option<Column>,
+        raw: &'de str,
+    ) -> serde_json::Result<()> {
+        // the value of a field's own name is read at once, unless it is an object
+        if let Some(column) = column.filter(|column| column.rank == 0) {
+            self.mark(column);
+            if !raw.starts_with('{') {
+                self.fields.set(column, Scalar::of_json(raw)?);
+                return Ok(());
+            }
+            let object = Column { rank: NO_SCALAR, ..column };
+            self.fields.set(object, Scalar::Other("an object"));
+        }
+        self.read_raw(key, column, raw);
+        Ok(())
+    }
+
     fn mark(&mut self, column: Column) {
         if let Some(seen) = self.layout.seen.get_mut(column.place) {
             *seen = true;
@@ -282,7 +329,7 @@ impl<'de, K: Kind> Object<'_, 'de, K> {
         if column.is_none() && !is_line {
             return;
         }
-        let Ok(value) = serde_json::from_str::<Scalar<'de>>(raw) else { return };
+        let Ok(value) = Scalar::of_json(raw) else { return };
         if is_line && let Scalar::Text(line) = &value {
             self.fields.add_line(line.trim_ascii(), self.layout);
         }
@@ -290,33 +337,5 @@ impl<'de, K: Kind> Object<'_, 'de, K> {
             self.mark(column);
             self.fields.set(column, value);
         }
-    }
-}
-
-/// A key.
-struct Key<'a>(Cow<'a, str>);
-struct KeySeed;
-
-impl<'de> DeserializeSeed<'de> for KeySeed {
-    type Value = Key<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key<'de>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for KeySeed {
-    type Value = Key<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Borrowed(key)))
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
-        Ok(Key(Cow::Owned(key.to_owned())))
     }
 }

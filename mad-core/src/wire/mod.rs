@@ -28,6 +28,8 @@ mod elements;
 #[cfg(feature = "formats")]
 pub mod formats;
 #[cfg(feature = "jsonl")]
+mod json_members;
+#[cfg(feature = "jsonl")]
 mod json_object;
 #[cfg(feature = "jsonl")]
 mod jsonl;

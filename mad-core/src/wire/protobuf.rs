@@ -75,6 +75,11 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
+    /// The bytes of the fields that were not read yet.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The next field: its number and value. `None` at the end of the message.
     ///
     /// # Errors

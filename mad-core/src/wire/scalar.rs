@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::json_members::plain_text;
 use super::number;
 use super::value::{Value, time_reason};
 use crate::telemetry::{RejectReason, Status};
@@ -21,6 +22,20 @@ pub(super) enum Scalar<'a> {
     Flag(bool),
     /// A value that no field may have, described for the rejection.
     Other(&'static str),
+}
+
+impl<'a> Scalar<'a> {
+    /// The value that a valid JSON text states.
+    ///
+    /// # Errors
+    ///
+    /// A number is out of range.
+    pub fn of_json(raw: &'a str) -> serde_json::Result<Self> {
+        match plain_text(raw) {
+            Some(text) => Ok(Self::Text(Cow::Borrowed(text))),
+            None => serde_json::from_str(raw),
+        }
+    }
 }
 
 impl Scalar<'_> {

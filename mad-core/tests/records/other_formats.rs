@@ -63,6 +63,39 @@ fn log_lines_in_documents() {
 }
 
 #[test]
+fn log_queries_exported_as_csv() {
+    let insights = "@timestamp,@message,@log\n\
+        2026-01-06 10:45:00.123,\"{\"\"level\"\":\"\"ERROR\"\",\"\"message\"\":\"\"no, stock\"\"}\",\
+        123456789012:/aws/lambda/pay\n\
+        2026-01-06 10:45:01.123,\"WARN slow\nsecond line\",123456789012:/aws/lambda/cart\n";
+    assert_eq!(
+        summary("logs-insights-results.csv", insights),
+        "log-table|2|cart 1 pay 1|ERROR 1 WARN 1||0|2026-01-06T10:45:00.123Z"
+    );
+    let requests = "\"timestamp [UTC]\",id,name,url,success,resultCode,duration,itemType,\
+        \"operation_Id\",\"cloud_RoleName\",\"cloud_RoleInstance\"\n\
+        \"1/6/2026, 10:45:00.123 AM\",a,\"GET /pay\",\"https://x/pay?a=1\",True,200,\"12.5\",request,\
+        0af7651916cd43dd8448eb211c80319c,pay,host-1\n\
+        \"1/6/2026, 1:45:00.123 PM\",b,\"GET /pay\",\"https://x/pay\",False,500,20.5,request,\
+        0af7651916cd43dd8448eb211c80319d,pay,host-1\n";
+    assert_eq!(
+        summary("query_data.csv", requests),
+        "log-table|2|pay 2||200 1 500 1|33|2026-01-06T10:45:00.123Z"
+    );
+    let traces = "TenantId,\"TimeGenerated [UTC]\",Message,SeverityLevel,OperationId,AppRoleName\n\
+        t,\"12/31/2026, 12:00:00.5 AM\",no stock,3,0af7651916cd43dd8448eb211c80319c,pay\n\
+        t,\"12/31/2026, 12:00:01.5 AM\",fine,1,0af7651916cd43dd8448eb211c80319c,pay\n";
+    assert_eq!(
+        summary("AppTraces.csv", traces),
+        "log-table|2|pay 2|ERROR 1 INFO 1||0|2026-12-31T00:00:00.5Z"
+    );
+    let calls = "timestamp [UTC],name,resultCode,duration,itemType,cloud_RoleName\n\
+        \"1/6/2026, 10:45:00.123 AM\",SELECT,0,12.5,dependency,pay\n";
+    let found = inspect("query_data.csv", calls);
+    assert_eq!((found.records, found.rejected.get("bad_line").copied()), (0, Some(1)));
+}
+
+#[test]
 fn json_logs_of_gateways_and_loggers() {
     for (name, text, want) in [
         (

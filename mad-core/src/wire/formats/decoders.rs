@@ -10,8 +10,8 @@ use super::sink::FormatSink;
 use super::unit::Unit;
 use super::{
     access, container, detect, elastic, jaeger, json_logs, line_metrics, lines, load,
-    log_documents, metric_documents, nginx_status, otlp, own, prometheus, table, text_log,
-    trace_documents, zipkin,
+    log_documents, log_table, metric_documents, nginx_status, otlp, own, prometheus, table,
+    text_log, trace_documents, zipkin,
 };
 use crate::error::{Error, Result};
 use crate::telemetry::{Record, Rejections};
@@ -83,6 +83,9 @@ pub fn decoder(
         FileFormat::Ab => {
             Box::new(table::TableDecoder::new(Box::new(load::AbReader::new(options))))
         }
+        FileFormat::LogTable => Box::new(table::TableDecoder::new(Box::new(
+            log_table::LogTableReader::new(options, &text()),
+        ))),
         FileFormat::JmeterXml => Box::new(load::JmeterXmlDecoder::new(options)),
         FileFormat::K6 if !text().trim_start().starts_with('{') => {
             Box::new(table::TableDecoder::new(Box::new(load::K6Reader::new(options))))

@@ -9,6 +9,7 @@ use super::load::{
     LocustTable, is_ab, is_gatling, is_hey, is_jmeter, is_k6, is_k6_json, is_report, is_vegeta,
     is_wrk,
 };
+use super::log_table::is_log_table;
 use super::log_time::leading_time;
 use super::nginx_status::is_status;
 use super::text_log::{is_kafka, is_postgres};
@@ -90,6 +91,9 @@ fn detect(name: &str, first: &[u8]) -> Option<FileFormat> {
     }
     if is_ab(header) {
         return Some(FileFormat::Ab);
+    }
+    if is_log_table(header) {
+        return Some(FileFormat::LogTable);
     }
     if is_wrk(header) || text.lines().take(5).any(is_wrk) {
         return Some(FileFormat::Wrk);

@@ -16,9 +16,10 @@ use super::elastic_fields::{
 };
 use super::json_documents::{flattened, integer, label, member, members, moment, number, text};
 use super::memory::TelemetryMemory;
-use super::metric_series::{SeriesName, SeriesPoint, resource_of};
+use super::metric_series::SeriesPoint;
 use super::naming::{Naming, cut, optional};
 use super::output::Output;
+use super::series_name::{SeriesName, resource_of};
 use super::trace_span::{TraceSpan, padded};
 use super::{FormatOptions, FormatSink, Unit};
 use crate::limits::MAX_LINE_BYTES;
@@ -317,6 +318,7 @@ impl ElasticReader {
             let service = self.naming.service(service);
             let mut point = SeriesPoint {
                 name: SeriesName { service, host: &origin.host, metric, resource: &resource },
+                key: None,
                 at: time,
                 start: None,
                 position: self.position,

@@ -61,6 +61,8 @@ pub enum FileFormat {
     Pattern,
     /// JSON logs of any shape, one object a line.
     JsonLogs,
+    /// Log lines or requests in CSV, as CloudWatch Logs Insights and Azure Monitor export them.
+    LogTable,
     /// Container logs in the form of the Kubernetes runtime interface.
     Cri,
     /// Container logs of Docker's json-file driver.
@@ -124,6 +126,7 @@ impl FileFormat {
         Self::Squid,
         Self::Pattern,
         Self::JsonLogs,
+        Self::LogTable,
         Self::Cri,
         Self::Docker,
         Self::Kubectl,
@@ -171,6 +174,7 @@ impl FileFormat {
             Self::Squid => "squid",
             Self::Pattern => "pattern",
             Self::JsonLogs => "json-logs",
+            Self::LogTable => "log-table",
             Self::Cri => "cri",
             Self::Docker => "docker",
             Self::Kubectl => "kubectl",
@@ -207,6 +211,7 @@ impl FileFormat {
             Self::Squid => "access log of Squid",
             Self::Pattern => "lines of the given pattern",
             Self::JsonLogs => "JSON log",
+            Self::LogTable => "export of a log query as CSV (CloudWatch, Azure Monitor)",
             Self::Cri => "container log (CRI)",
             Self::Docker => "container log (Docker json-file)",
             Self::Kubectl => "container log (kubectl or Compose)",
@@ -267,6 +272,7 @@ impl FileFormat {
             | Self::Hey
             | Self::Ab => Some(RecordKind::Requests),
             Self::JsonLogs
+            | Self::LogTable
             | Self::Cri
             | Self::Docker
             | Self::Kubectl

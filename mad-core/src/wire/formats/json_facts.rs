@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::telemetry::{RejectReason, Status};
 use crate::time::{Timestamp, ZonePolicy};
+use crate::wire::json_members::{KeyPlaces, Members, plain_text};
 use crate::wire::json_object::Fields;
 use crate::wire::scalar::Scalar;
 use crate::wire::{Kind, Logs, Requests, Value};
@@ -40,11 +38,85 @@ pub(super) struct Extra<'a> {
     factor: Option<f64>,
 }
 
+/// What a key beside the fields of the kinds means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ExtraKey {
+    Method,
+    Host,
+    Flags,
+    Start,
+    /// API Gateway of AWS writes its time here, others a latency.
+    RequestTime,
+    Name,
+    Process,
+    HostName,
+    Syslog,
+    /// Logs of Azure write seconds.
+    Category,
+    /// Traefik writes nanoseconds.
+    Traefik,
+    /// Caddy writes seconds.
+    Logger,
+    /// An object that may hold the method of a request.
+    Around,
+}
+
+impl ExtraKey {
+    fn of(key: &str) -> Option<Self> {
+        Some(match key {
+            "method"
+            | "request_method"
+            | "http_method"
+            | "RequestMethod"
+            | "verb"
+            | "http.method"
+            | "http.request.method"
+            | "requestMethod"
+            | "httpMethod"
+            | "ClientRequestMethod"
+            | "CsMethod" => Self::Method,
+            "host" | "http_host" | "server_name" | "authority" | "RequestHost" | "vhost"
+            | "ClientRequestHost" => Self::Host,
+            "response_flags" | "responseFlags" => Self::Flags,
+            "StartUTC" => Self::Start,
+            "requestTime" => Self::RequestTime,
+            "name" => Self::Name,
+            "pid" => Self::Process,
+            "hostname" => Self::HostName,
+            "PRIORITY" | "short_message" => Self::Syslog,
+            "category" => Self::Category,
+            "OriginDuration" | "DownstreamStatus" => Self::Traefik,
+            "logger" => Self::Logger,
+            key if AROUND.contains(&key) => Self::Around,
+            _ => return None,
+        })
+    }
+}
+
+/// A value as text; empty where it is none.
+fn text_of(raw: &str) -> Cow<'_, str> {
+    match plain_text(raw) {
+        Some(text) => Cow::Borrowed(text),
+        None => serde_json::from_str(raw).map(Cow::Owned).unwrap_or_default(),
+    }
+}
+
 impl<'a> Extra<'a> {
+    /// Of the object of a text; nothing where it is none.
     pub fn read(text: &'a str) -> Self {
+        match Members::read(text) {
+            Ok(members) => Self::of_members(&members, &mut KeyPlaces::new()),
+            Err(_) => Self::default(),
+        }
+    }
+
+    pub fn of_members(members: &Members<'a>, places: &mut KeyPlaces<Option<ExtraKey>>) -> Self {
         let mut found = Self::default();
-        let Ok(object) = serde_json::from_str::<Object<'_>>(text) else { return found };
-        found.add(&object, true);
+        for (place, (key, raw)) in members.0.iter().enumerate() {
+            if let Some(known) = places.get(place, key, || ExtraKey::of(key)) {
+                found.add(known, raw.get(), true);
+            }
+        }
         found
     }
 
@@ -53,81 +125,34 @@ impl<'a> Extra<'a> {
         Timestamp::parse(&self.start, ZonePolicy::Offset(0)).is_ok()
     }
 
-    fn add(&mut self, object: &Object<'a>, is_top: bool) {
-        for (key, raw) in &object.0 {
-            let text = || serde_json::from_str::<Cow<'a, str>>(raw.get()).unwrap_or_default();
-            match key.as_ref() {
-                "method"
-                | "request_method"
-                | "http_method"
-                | "RequestMethod"
-                | "verb"
-                | "http.method"
-                | "http.request.method"
-                | "requestMethod"
-                | "httpMethod"
-                | "ClientRequestMethod"
-                | "CsMethod" => {
-                    self.method = text();
-                }
-                "host" | "http_host" | "server_name" | "authority" | "RequestHost" | "vhost"
-                | "ClientRequestHost" => {
-                    self.host = text();
-                }
-                "response_flags" | "responseFlags" => self.flags = text(),
-                "StartUTC" => self.start = text(),
-                // API Gateway of AWS writes its time here, others a latency
-                "requestTime" if text().contains('/') => self.start = text(),
-                "name" if is_top => self.name = text(),
-                "pid" if is_top => self.has_process = true,
-                "hostname" if is_top => self.has_host = true,
-                "PRIORITY" | "short_message" if is_top => self.is_syslog = true,
-                // logs of Azure write seconds
-                "category" if is_top && text().ends_with("AccessLog") => {
-                    self.factor = Some(1000.0);
-                }
-                // Traefik writes nanoseconds, Caddy seconds
-                "OriginDuration" | "DownstreamStatus" => self.factor = Some(1e-6),
-                "logger" if raw.get().contains("http.log.access") => self.factor = Some(1000.0),
-                key if is_top && AROUND.contains(&key) && raw.get().starts_with('{') => {
-                    if let Ok(inner) = serde_json::from_str::<Object<'a>>(raw.get()) {
-                        self.add(&inner, false);
+    fn add(&mut self, key: ExtraKey, raw: &'a str, is_top: bool) {
+        match key {
+            ExtraKey::Method => self.method = text_of(raw),
+            ExtraKey::Host => self.host = text_of(raw),
+            ExtraKey::Flags => self.flags = text_of(raw),
+            ExtraKey::Start => self.start = text_of(raw),
+            ExtraKey::RequestTime if text_of(raw).contains('/') => self.start = text_of(raw),
+            ExtraKey::Name if is_top => self.name = text_of(raw),
+            ExtraKey::Process if is_top => self.has_process = true,
+            ExtraKey::HostName if is_top => self.has_host = true,
+            ExtraKey::Syslog if is_top => self.is_syslog = true,
+            ExtraKey::Category if is_top && text_of(raw).ends_with("AccessLog") => {
+                self.factor = Some(1000.0);
+            }
+            ExtraKey::Traefik => self.factor = Some(1e-6),
+            ExtraKey::Logger if raw.contains("http.log.access") => self.factor = Some(1000.0),
+            ExtraKey::Around if is_top && raw.starts_with('{') => {
+                let inner = Members::read(raw).unwrap_or_default();
+                for (key, raw) in &inner.0 {
+                    if let Some(known) = ExtraKey::of(key) {
+                        self.add(known, raw.get(), false);
                     }
                 }
-                _ => {}
             }
+            _ => {}
         }
     }
 }
-
-/// The keys and values of an object in their order.
-struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Object<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> Result<Object<'de>, A::Error> {
-                let mut all = Vec::new();
-                while let Some(entry) = map.next_entry::<Key<'de>, &RawValue>()? {
-                    all.push((entry.0.0, entry.1));
-                }
-                Ok(Object(all))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
-}
-
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Facts<'_> {
     pub fn request(&self, place: usize) -> &Scalar<'_> {

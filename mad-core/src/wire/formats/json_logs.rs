@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::access::{Access, Target, endpoint_of, note_of_zone, path_of, zone_or_utc};
-use super::json_facts::{BODY, ENDPOINT, Extra, Facts, HOST, LEVEL, TRACE};
+use super::json_facts::{BODY, ENDPOINT, Extra, ExtraKey, Facts, HOST, LEVEL, TRACE};
 use super::lines::LineReader;
 use super::output::Output;
 use super::service::{Services, host_name};
@@ -13,6 +13,7 @@ use super::{Code, FormatOptions, Unit};
 use crate::limits::MAX_LINE_BYTES;
 use crate::telemetry::{LogLine, Record, RecordKind, RejectReason, Request, Status};
 use crate::time::{Timestamp, ZonePolicy};
+use crate::wire::json_members::{KeyPlaces, Members};
 use crate::wire::json_object::{Fields, Layout};
 use crate::wire::scalar::Scalar;
 use crate::wire::{Changes, Kind, Logs, Metrics, Requests, Spans, Value};
@@ -22,6 +23,7 @@ use crate::wire::{Changes, Kind, Logs, Metrics, Requests, Spans, Value};
 pub(super) struct JsonReader {
     requests: Layout<Requests>,
     logs: Layout<Logs>,
+    extra: KeyPlaces<Option<ExtraKey>>,
     services: Services,
     zone: ZonePolicy,
     /// Whether the objects are the access log of a proxy.
@@ -39,6 +41,7 @@ impl JsonReader {
         let mut reader = Self {
             requests,
             logs,
+            extra: KeyPlaces::new(),
             services: Services::new(options, "app"),
             zone: options.zone,
             is_access: false,
@@ -59,9 +62,10 @@ impl JsonReader {
     }
 
     fn read<'a>(&mut self, text: &'a str) -> Option<Facts<'a>> {
-        let requests = Fields::<Requests>::read(text, &mut self.requests).ok()?;
-        let logs = Fields::<Logs>::read(text, &mut self.logs).ok()?;
-        let extra = Extra::read(text);
+        let members = Members::read(text).ok()?;
+        let requests = Fields::of_members(&members, &mut self.requests).ok()?;
+        let logs = Fields::of_members(&members, &mut self.logs).ok()?;
+        let extra = Extra::of_members(&members, &mut self.extra);
         Some(Facts { requests, logs, extra })
     }
 }

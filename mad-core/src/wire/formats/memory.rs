@@ -1,8 +1,6 @@
 //! What decoders of metrics remember between the bodies of one source.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +8,7 @@ use super::FormatSink;
 use super::buckets::BucketTable;
 use super::naming::{fitted, optional};
 use super::outcomes::OutcomeTable;
+use super::prometheus::SeriesCache;
 use super::quantile::Exponential;
 use crate::telemetry::{Change, Record};
 use crate::time::Timestamp;
@@ -48,6 +47,9 @@ pub struct TelemetryMemory {
     pub(super) buckets: BucketTable,
     pub(super) outcomes: OutcomeTable,
     newest: i64,
+    /// Series of remote write whose labels were read before.
+    #[serde(skip)]
+    pub(super) series_cache: SeriesCache,
 }
 
 /// The last point of a series.
@@ -76,6 +78,16 @@ pub(super) struct Increase {
     pub seconds: f64,
 }
 
+/// What a point of a cumulative series says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Progress {
+    /// It is the first point that is known of the series.
+    First,
+    /// Nothing, because it is not newer than the last.
+    None,
+    By(Increase),
+}
+
 impl Totals {
     /// The increase since `before`; `None` where a total has fallen or the buckets differ, which is
     /// a restart.
@@ -97,13 +109,6 @@ impl Totals {
     }
 }
 
-/// A key of a series from its names. It is the same in every run of one build.
-pub(super) fn key_of(parts: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    parts.hash(&mut hasher);
-    hasher.finish()
-}
-
 impl TelemetryMemory {
     /// The increase of a series up to `at`. `start` is when its process began to count.
     ///
@@ -117,6 +122,20 @@ impl TelemetryMemory {
         start: Option<Timestamp>,
         totals: Totals,
     ) -> Option<Increase> {
+        match self.progress(key, at, start, totals) {
+            Progress::By(increase) => Some(increase),
+            Progress::First | Progress::None => None,
+        }
+    }
+
+    /// As [`increase`](Self::increase); it also says why there is none.
+    pub(super) fn progress(
+        &mut self,
+        key: u64,
+        at: Timestamp,
+        start: Option<Timestamp>,
+        totals: Totals,
+    ) -> Progress {
         let (at, start) = (at.nanos(), start.map_or(0, Timestamp::nanos));
         self.newest = self.newest.max(at);
         let Some(last) = self.series.get_mut(&key) else {
@@ -124,10 +143,10 @@ impl TelemetryMemory {
             if self.series.len() < MOST_SERIES {
                 self.series.insert(key, Last { at, start, totals });
             }
-            return None;
+            return Progress::First;
         };
         if at <= last.at {
-            return None;
+            return Progress::None;
         }
         let restarted = start > last.start && last.start > 0;
         let since = if restarted { None } else { totals.since(&last.totals) };
@@ -135,12 +154,7 @@ impl TelemetryMemory {
         let of = since.unwrap_or_else(|| totals.clone());
         *last = Last { at, start, totals };
         let seconds = at.saturating_sub(from) as f64 / 1e9;
-        (seconds > 0.0).then_some(Increase { of, seconds })
-    }
-
-    /// Whether a point of a series was seen.
-    pub(super) fn has(&self, key: u64) -> bool {
-        self.series.contains_key(&key)
+        if seconds > 0.0 { Progress::By(Increase { of, seconds }) } else { Progress::None }
     }
 
     /// Seconds since the last point of a series of increases, which is noted; `None` for the first.

@@ -13,25 +13,16 @@
 use std::fmt::Write as _;
 
 use super::FormatSink;
-use super::memory::{Increase, TelemetryMemory, Totals, key_of};
+use super::memory::{Increase, Progress, TelemetryMemory, Totals};
 use super::naming::{cut, fitted, optional};
 use super::quantile::{Exponential, quantile};
+use super::series_name::{Group, SeriesName, key_of};
 use crate::limits::MAX_NAME_BYTES;
 use crate::telemetry::{MetricPoint, Record};
 use crate::time::Timestamp;
 
 /// The quantiles of histograms and their names.
 const QUANTILES: [(f64, &str); 3] = [(0.5, "/p50"), (0.95, "/p95"), (0.99, "/p99")];
-
-/// Where the points of one series belong.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SeriesName<'a> {
-    pub service: &'a str,
-    pub host: &'a str,
-    pub metric: &'a str,
-    /// All other labels, see [`resource_of`].
-    pub resource: &'a str,
-}
 
 /// Whether totals are since a start or since the last point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +34,8 @@ pub(super) enum Temporality {
 /// One point in time of a series.
 pub(super) struct SeriesPoint<'p> {
     pub name: SeriesName<'p>,
+    /// The key of the name, where it is known already.
+    pub key: Option<u64>,
     pub at: Timestamp,
     /// When the interval of the point, or its process, began.
     pub start: Option<Timestamp>,
@@ -66,7 +59,7 @@ impl SeriesPoint<'_> {
         let metric = if suffix.is_empty() {
             &*name
         } else {
-            joined = format!("{name}{suffix}");
+            joined = [&*name, suffix].concat();
             &joined
         };
         let (service, resource) = (fitted(of.service), optional(of.resource));
@@ -79,8 +72,7 @@ impl SeriesPoint<'_> {
     }
 
     fn key(&self) -> u64 {
-        let SeriesName { service, host, metric, resource } = self.name;
-        key_of((service, host, metric, resource))
+        self.key.unwrap_or_else(|| self.name.key())
     }
 
     /// A value that may rise and fall.
@@ -89,29 +81,39 @@ impl SeriesPoint<'_> {
     }
 
     /// A counter; its increase since the last point.
-    pub fn counter(&mut self, value: f64, temporality: Temporality) -> Option<f64> {
-        if !value.is_finite() || value < 0.0 {
-            return None;
+    pub fn counter(&mut self, value: f64, temporality: Temporality) {
+        if value.is_finite()
+            && value >= 0.0
+            && let Some(increase) = self.increase(Totals::Counter(value), temporality, "")
+        {
+            self.rate(&increase);
         }
-        let increase = self.increase(Totals::Counter(value), temporality, "")?;
+    }
+
+    /// Gives the rate of a counter, and returns its increase.
+    fn rate(&mut self, increase: &Increase) -> Option<f64> {
         let Totals::Counter(of) = increase.of else { return None };
         self.give("/rate", of / increase.seconds, 1);
         Some(of)
     }
 
     /// A cumulative counter of requests that all failed or all did not. It also gives the share of
-    /// failures in the interval before, of the series with the labels `resource` and any status.
-    pub fn counter_of_outcome(&mut self, value: f64, resource: &str, failed: bool) {
-        let is_known = self.memory.has(self.key());
-        let increase = match self.counter(value, Temporality::Cumulative) {
-            Some(increase) => Ok(increase),
-            None if is_known || !value.is_finite() || value < 0.0 => return,
-            None => Err(value),
+    /// failures in the interval before, of the series of the group with any status.
+    pub fn counter_of_group(&mut self, value: f64, group: &Group) {
+        if !value.is_finite() || value < 0.0 {
+            return;
+        }
+        let progress = self.memory.progress(self.key(), self.at, None, Totals::Counter(value));
+        let increase = match progress {
+            Progress::First => Err(value),
+            Progress::None => return,
+            Progress::By(increase) => match self.rate(&increase) {
+                Some(increase) => Ok(increase),
+                None => return,
+            },
         };
-        let SeriesName { service, host, metric, .. } = self.name;
-        let group = key_of((service, host, metric, resource));
-        if let Some(share) = self.memory.outcomes.add(group, self.at, failed, increase) {
-            let name = SeriesName { resource, ..self.name };
+        if let Some(share) = self.memory.outcomes.add(group.key, self.at, group.failed, increase) {
+            let name = SeriesName { resource: &group.resource, ..self.name };
             self.give_as(name, "/error_share", share.failed / share.all, share.all as u64);
         }
     }
@@ -175,27 +177,6 @@ impl SeriesPoint<'_> {
     }
 }
 
-/// The labels of a series as one name, `k=v,k=v` in their order. A long one is cut and ends in a
-/// hash of the whole.
-pub(super) fn resource_of<'l>(labels: impl Iterator<Item = (&'l str, &'l str)>) -> String {
-    let mut name = String::new();
-    for (label, value) in labels {
-        if !name.is_empty() {
-            name.push(',');
-        }
-        name.push_str(label);
-        name.push('=');
-        name.push_str(value);
-    }
-    if name.len() > MAX_NAME_BYTES {
-        let hash = key_of(&name);
-        let kept = cut(&name, MAX_NAME_BYTES - 17).len();
-        name.truncate(kept);
-        let _ = write!(name, "#{hash:016x}");
-    }
-    name
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +191,7 @@ mod tests {
             };
             points(&mut SeriesPoint {
                 name: SeriesName { service: "pay", host: "", metric: "m", resource: "" },
+                key: None,
                 at: Timestamp::from_seconds(second),
                 start: None,
                 position: 1,
@@ -241,13 +223,5 @@ mod tests {
     fn quantiles_of_summaries_have_short_names() {
         let all = records(|point| point.summary_quantile(0.999, 3.0));
         assert_eq!(all[0].0, "m/p99.9");
-    }
-
-    #[test]
-    fn long_labels_are_cut_and_stay_distinct() {
-        let value = "x".repeat(600);
-        let one = resource_of([("a", value.as_str())].into_iter());
-        let other = resource_of([("a", value.as_str()), ("b", "")].into_iter());
-        assert!(one.len() <= MAX_NAME_BYTES && one != other);
     }
 }

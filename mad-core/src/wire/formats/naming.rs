@@ -9,7 +9,7 @@ use crate::limits::MAX_NAME_BYTES;
 const UNKNOWN: &str = "unknown_service";
 
 /// The services of records.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Naming {
     service: Option<String>,
     fallback: Option<String>,

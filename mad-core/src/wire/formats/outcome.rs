@@ -1,6 +1,6 @@
 //! What the requests ended with, that one series of a counter counts.
 
-use super::metric_series::resource_of;
+use super::series_name::resource_of;
 
 /// Labels that state the status of requests.
 const LABELS: [&str; 9] = [

@@ -49,7 +49,8 @@ impl Exponential {
     pub fn of_buckets(buckets: &[(f64, f64, f64)]) -> Option<Self> {
         let (mut found, mut scale) = (Self::default(), None);
         for (low, high, count) in buckets.iter().copied() {
-            if low.is_nan() || high.is_nan() || count.is_nan() || count < 0.0 || low > high {
+            let is_finite = low.is_finite() && high.is_finite();
+            if !is_finite || count.is_nan() || count < 0.0 || low > high {
                 return None;
             }
             if low <= 0.0 && high >= 0.0 {

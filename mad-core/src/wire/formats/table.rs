@@ -25,6 +25,11 @@ impl Row<'_> {
         at.and_then(|at| self.fields.get(at)).map_or("", |field| field.trim())
     }
 
+    /// The columns and their fields.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names.iter().zip(&self.fields).map(|(name, field)| (name.as_str(), field.trim()))
+    }
+
     /// The field of a column as a number; NaN where it is none.
     pub fn number(&self, name: &str) -> f64 {
         self.get(name).parse().ok().filter(|number: &f64| number.is_finite()).unwrap_or(f64::NAN)

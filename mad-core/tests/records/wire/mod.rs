@@ -12,6 +12,7 @@ mod kinds;
 mod line_ends;
 mod named_columns;
 mod properties;
+mod remote_write;
 mod telemetry_formats;
 
 const HEADER: &str = "timestamp,service,endpoint,status_code,latency_ms\n";

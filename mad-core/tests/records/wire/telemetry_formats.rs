@@ -7,11 +7,13 @@ use mad_core::wire::formats::{
 use mad_core::{Record, RecordKind, RejectReason, Rejections};
 use proptest::prelude::*;
 
+use super::remote_write::{series, snappy};
+
 /// Records as text, and the number of items.
 #[derive(Default)]
-struct Seen {
-    records: Vec<String>,
-    units: u64,
+pub(super) struct Seen {
+    pub records: Vec<String>,
+    pub units: u64,
 }
 
 impl FormatSink for Seen {
@@ -42,7 +44,7 @@ impl FormatSink for Seen {
     }
 }
 
-fn feed(decoder: &mut dyn FormatDecoder, body: &[u8]) -> (Seen, Rejections) {
+pub(super) fn feed(decoder: &mut dyn FormatDecoder, body: &[u8]) -> (Seen, Rejections) {
     let (mut seen, mut rejections) = (Seen::default(), Rejections::default());
     let mut out = Output::new(&mut seen, &mut rejections);
     decoder.feed(body, &mut out).unwrap();
@@ -50,14 +52,14 @@ fn feed(decoder: &mut dyn FormatDecoder, body: &[u8]) -> (Seen, Rejections) {
     (seen, rejections)
 }
 
-fn read(format: FileFormat, body: impl AsRef<[u8]>) -> (Seen, Rejections) {
+pub(super) fn read(format: FileFormat, body: impl AsRef<[u8]>) -> (Seen, Rejections) {
     let body = body.as_ref();
     assert_eq!(FileFormat::detect("", body), Some(format));
     feed(&mut *decoder(format, &FormatOptions::default(), body).unwrap(), body)
 }
 
 /// A message of protobuf with fields of bytes.
-fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
+pub(super) fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
     let mut out = Vec::new();
     for (number, bytes) in fields {
         out.push(number << 3 | 2);
@@ -368,92 +370,6 @@ fn pages_of_metrics_are_read_and_bad_lines_counted() {
     let (seen, rejections) = read(FileFormat::PrometheusText, page.replace("# EOF\n", ""));
     assert_eq!(seen.records, ["a up [] = 1 at 2026-01-06T10:00:00Z"]);
     assert_eq!((seen.units, rejections.total()), (3, 1));
-}
-
-/// A block of Snappy of literals alone.
-fn snappy(body: &[u8]) -> Vec<u8> {
-    let (mut out, mut length) = (Vec::new(), body.len());
-    while length > 0x7f {
-        out.push(length as u8 & 0x7f | 0x80);
-        length >>= 7;
-    }
-    out.push(length as u8);
-    for piece in body.chunks(60) {
-        out.push((piece.len() as u8 - 1) << 2);
-        out.extend_from_slice(piece);
-    }
-    out
-}
-
-fn series(samples: &[(f64, i64)]) -> Vec<u8> {
-    let label = |name: &str, value: &str| message(&[(1, name.as_bytes()), (2, value.as_bytes())]);
-    let labels = [label("__name__", "n_total"), label("job", "pay")];
-    let mut out = message(&[(1, &labels[0]), (1, &labels[1])]);
-    for (value, at) in samples {
-        let mut sample = vec![0x09];
-        sample.extend_from_slice(&value.to_le_bytes());
-        sample.push(0x10);
-        let mut at = *at as u64;
-        while at > 0x7f {
-            sample.push(at as u8 & 0x7f | 0x80);
-            at >>= 7;
-        }
-        sample.push(at as u8);
-        out.extend(message(&[(2, &sample)]));
-    }
-    out
-}
-
-#[test]
-fn remote_write_skips_staleness_markers_and_refuses_bombs() {
-    let at = 1_767_693_600_000;
-    let stale = f64::from_bits(0x7ff0_0000_0000_0002);
-    let body = series(&[(10.0, at), (30.0, at + 10_000), (stale, at + 20_000)]);
-    let body = snappy(&message(&[(1, &body)]));
-    let (seen, _) = read(FileFormat::RemoteWrite, &body);
-    assert_eq!(seen.records, ["pay n_total/rate [] = 2 at 2026-01-06T10:00:10Z"]);
-    assert_eq!(seen.units, 3);
-    let options = FormatOptions::default();
-    // four bytes that claim four GiB
-    for body in [&b"\xff\xff\xff\xff\x0f\x00a"[..], b"", b"\x05\x00a"] {
-        assert!(formats::check(FileFormat::RemoteWrite, &options, body).is_err(), "{body:?}");
-    }
-}
-
-#[test]
-fn remote_write_refuses_a_body_of_too_many_series_and_samples() {
-    let options = FormatOptions::default();
-    let outcome = |series: &[u8]| {
-        formats::check(FileFormat::RemoteWrite, &options, &snappy(series))
-            .map_err(|e| e.to_string())
-    };
-    // two bytes each: series without labels, and one series of samples without fields
-    let most = mad_core::limits::MAX_BODY_SAMPLES;
-    let many = [0x0a, 0x00].repeat(most);
-    assert_eq!(outcome(&many), Ok(()));
-    let further = [many, vec![0x0a, 0x00]].concat();
-    assert!(outcome(&further).unwrap_err().contains("more than 1000000 series and samples"));
-    let mut one = vec![0x0a];
-    let mut length = 2 * most;
-    while length > 0x7f {
-        one.push(length as u8 & 0x7f | 0x80);
-        length >>= 7;
-    }
-    one.push(length as u8);
-    one.extend([0x12, 0x00].repeat(most));
-    assert!(outcome(&one).is_err());
-}
-
-#[test]
-fn remote_write_rejects_a_series_of_too_many_labels_alone() {
-    let at = 1_767_693_600_000;
-    let good = series(&[(10.0, at), (30.0, at + 10_000)]);
-    let mut wide = series(&[(1.0, at)]);
-    wide.extend([0x0a, 0x00].repeat(300));
-    let body = snappy(&message(&[(1, &good), (1, &wide)]));
-    let (seen, rejections) = read(FileFormat::RemoteWrite, &body);
-    assert_eq!(seen.records, ["pay n_total/rate [] = 2 at 2026-01-06T10:00:10Z"]);
-    assert_eq!(rejections.total(), 1);
 }
 
 proptest! {

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::super::Unit;
-use super::super::memory::key_of;
-use super::super::metric_series::{SeriesName, SeriesPoint, Temporality, resource_of};
+use super::super::metric_series::{SeriesPoint, Temporality};
 use super::super::quantile::Exponential;
+use super::super::series_name::{SeriesName, key_of, resource_of};
 use super::attributes::{Resource, each_item, pair, resource_in};
 use super::traces::{Context, time};
 use crate::telemetry::{RecordKind, RejectReason};
@@ -98,6 +98,7 @@ impl DataPoint<'_> {
         let name = SeriesName { service, host: resource.host, metric, resource: &labels };
         let mut point = SeriesPoint {
             name,
+            key: None,
             at,
             start: time(self.start),
             position: *to.position,

@@ -14,10 +14,9 @@ use super::super::json_documents::{elements, label, member, members, number};
 use super::super::memory::TelemetryMemory;
 use super::super::naming::Naming;
 use super::super::output::Output;
-use super::super::quantile::Exponential;
 use super::super::{FormatOptions, Unit};
 use super::labels::{SampleType, Series};
-use super::native::native;
+use super::native::{NativeHistogram, natives};
 use super::stale;
 use crate::telemetry::{RecordKind, RejectReason};
 use crate::time::Timestamp;
@@ -120,9 +119,11 @@ impl ApiReader {
             let place = all.len();
             let histograms = member(&value, &["histograms"]).and_then(Value::as_array);
             let histogram = member(&value, &["histogram"]);
-            for sample in histograms.into_iter().flatten().chain(histogram) {
+            let histograms: Vec<&Value> =
+                histograms.into_iter().flatten().chain(histogram).collect();
+            for found in natives(&histograms) {
                 self.position += 1;
-                match native(sample) {
+                match found {
                     Some((at, found)) => {
                         samples.push((at, place, Sampled::Histogram(found), self.position));
                     }
@@ -185,7 +186,7 @@ impl ApiReader {
 /// What a sample holds.
 enum Sampled {
     Value(f64),
-    Histogram(Exponential),
+    Histogram(NativeHistogram),
 }
 
 /// A value, as text such as `NaN` and `+Inf` or as a number.

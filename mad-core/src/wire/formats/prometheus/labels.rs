@@ -1,15 +1,10 @@
-//! Labels of Prometheus series, and the records that their samples give.
+//! Series of Prometheus: what their labels say.
 
 use std::borrow::Cow;
 
-use super::super::FormatSink;
-use super::super::buckets::Observed;
-use super::super::memory::{Increase, TelemetryMemory, Totals, key_of};
-use super::super::metric_series::{SeriesName, SeriesPoint, Temporality, resource_of};
 use super::super::naming::Naming;
 use super::super::outcome::Outcome;
-use super::super::quantile::{Exponential, quantile};
-use crate::time::Timestamp;
+use super::super::series_name::{Group, SeriesName, key_of, resource_of};
 
 /// Labels that name the service, the best first.
 const SERVICES: [&str; 5] = ["service", "service_name", "app", "application", "job"];
@@ -43,16 +38,18 @@ pub(in super::super) struct Series {
     host: String,
     metric: String,
     resource: String,
-    role: Role,
+    pub(super) role: Role,
     /// What the requests ended with, that a counter counts.
-    outcome: Option<Outcome>,
+    pub(super) group: Option<Group>,
+    /// The hash of the name, see [`SeriesName::key`].
+    pub(super) name_key: u64,
     /// The hash of all labels.
     pub key: u64,
 }
 
 /// What the value of a sample is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Role {
+pub(super) enum Role {
     Gauge,
     Counter,
     /// A cumulative bucket with this upper bound, as bits.
@@ -105,95 +102,33 @@ impl Series {
         let mut all: Vec<(&str, &str)> =
             labels.iter().map(|(label, value)| (&**label, &**value)).collect();
         all.sort_unstable();
+        let host = label("instance").unwrap_or_default();
+        let outcome = Outcome::of(metric, &others).filter(|_| role == Role::Counter);
+        let resource = resource_of(others.into_iter());
+        let name = SeriesName { service, host, metric, resource: &resource };
+        let group = |outcome: Outcome| {
+            let key = SeriesName { resource: &outcome.resource, ..name }.key();
+            Group { key, resource: outcome.resource, failed: outcome.failed }
+        };
         Self {
             stated: stated.to_owned(),
             service: service.to_owned(),
-            host: label("instance").unwrap_or_default().to_owned(),
+            host: host.to_owned(),
             metric: metric.to_owned(),
-            outcome: Outcome::of(metric, &others).filter(|_| role == Role::Counter),
-            resource: resource_of(others.into_iter()),
+            group: outcome.map(group),
+            name_key: name.key(),
+            resource,
             role,
             key: key_of(all),
         }
     }
 
-    /// Hands the record of a sample to the sink, if it gives one.
-    pub fn give(
-        &self,
-        at: Timestamp,
-        value: f64,
-        position: u64,
-        memory: &mut TelemetryMemory,
-        sink: &mut dyn FormatSink,
-    ) {
-        if !at.is_accepted() {
-            return;
-        }
-        let name = SeriesName {
+    pub(super) fn name(&self) -> SeriesName<'_> {
+        SeriesName {
             service: &self.service,
             host: &self.host,
             metric: &self.metric,
             resource: &self.resource,
-        };
-        if let Role::Bucket(bound) = self.role {
-            let bound = f64::from_bits(bound);
-            return self.bucket(name, (bound, at, value), position, memory, sink);
-        }
-        let mut point = SeriesPoint { name, at, start: None, position, memory, sink };
-        match self.role {
-            Role::Gauge => point.gauge(value),
-            Role::Counter => match &self.outcome {
-                Some(outcome) => {
-                    point.counter_of_outcome(value, &outcome.resource, outcome.failed);
-                }
-                None => _ = point.counter(value, Temporality::Cumulative),
-            },
-            Role::Quantile(q) => point.summary_quantile(f64::from_bits(q), value),
-            Role::Bucket(_) | Role::None => {}
-        }
-    }
-}
-
-impl Series {
-    /// Hands the records of a native histogram to the sink.
-    pub fn give_native(
-        &self,
-        at: Timestamp,
-        histogram: Exponential,
-        position: u64,
-        memory: &mut TelemetryMemory,
-        sink: &mut dyn FormatSink,
-    ) {
-        if at.is_accepted() {
-            let name = SeriesName {
-                service: &self.service,
-                host: &self.host,
-                metric: &self.metric,
-                resource: &self.resource,
-            };
-            let mut point = SeriesPoint { name, at, start: None, position, memory, sink };
-            point.exponential(histogram, Temporality::Cumulative);
-        }
-    }
-
-    fn bucket(
-        &self,
-        name: SeriesName<'_>,
-        (bound, at, total): (f64, Timestamp, f64),
-        position: u64,
-        memory: &mut TelemetryMemory,
-        sink: &mut dyn FormatSink,
-    ) {
-        if !total.is_finite() || total < 0.0 || bound.is_nan() {
-            return;
-        }
-        let histogram = key_of((name.service, name.host, name.metric, name.resource));
-        let increase = memory.increase(self.key, at, None, Totals::Counter(total));
-        let Some(Increase { of: Totals::Counter(of), seconds }) = increase else { return };
-        let observed = memory.buckets.add(histogram, bound, at, (of, seconds));
-        for Observed { at, seconds, bounds, counts } in observed.into_iter().flatten() {
-            let mut point = SeriesPoint { name, at, start: None, position, memory, sink };
-            point.observed(&counts, seconds, |q| quantile(q, &bounds, &counts));
         }
     }
 }

@@ -4,12 +4,15 @@ mod api;
 mod labels;
 mod native;
 mod remote_write;
+mod samples;
+mod series_cache;
 mod snappy;
 mod text;
 
 pub(super) use api::{ApiReader, is_api};
 pub(super) use labels::{SampleType, Series};
 pub(super) use remote_write::{RemoteWriteDecoder, check_remote_write, is_remote_write};
+pub(super) use series_cache::SeriesCache;
 pub(super) use text::{TextDecoder, is_text};
 
 /// The NaN with which Prometheus says that a series has ended.

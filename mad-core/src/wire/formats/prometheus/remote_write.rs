@@ -2,12 +2,14 @@
 //! compressed as one block of Snappy.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::super::memory::TelemetryMemory;
 use super::super::naming::Naming;
 use super::super::quantile::Exponential;
 use super::super::{FormatDecoder, FormatOptions, Output, Unit};
 use super::labels::{SampleType, Series};
+use super::native::{MOST_BUCKETS, NativeHistogram};
 use super::{snappy, stale};
 use crate::error::{Error, Result};
 use crate::limits::{MAX_BODY_SAMPLES, MAX_DOCUMENT_BYTES};
@@ -15,8 +17,8 @@ use crate::telemetry::{RecordKind, RejectReason};
 use crate::time::Timestamp;
 use crate::wire::protobuf::{Fields, Malformed, Value, packed_fixed64, packed_varints, zigzag};
 
-/// Most buckets of a native histogram.
-const MOST_BUCKETS: usize = 4_096;
+/// The scale of native histograms with custom buckets.
+const CUSTOM: i64 = -53;
 /// Most labels of a series. Prometheus rarely has more than 30.
 const MOST_LABELS: usize = 256;
 
@@ -88,10 +90,14 @@ pub(in super::super) struct RemoteWriteDecoder {
     position: u64,
 }
 
-/// A sample of a series: its time, the place of its series, and what it holds.
+/// A label and its value.
+type Label<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// What a sample of a series holds.
 enum Sample {
     Number(f64),
-    Histogram(Exponential),
+    /// Boxed, because nearly all samples are numbers.
+    Histogram(Box<NativeHistogram>),
 }
 
 impl RemoteWriteDecoder {
@@ -111,7 +117,7 @@ impl RemoteWriteDecoder {
             if number == 1 {
                 let place = all.len();
                 let first = samples.len();
-                if let Ok(series) = self.series(value.bytes(), place, &mut samples) {
+                if let Ok(series) = self.read_series(value.bytes(), place, &mut samples) {
                     all.push(series);
                 } else {
                     samples.truncate(first);
@@ -144,35 +150,33 @@ impl RemoteWriteDecoder {
                     series.give(at, value, self.position, &mut self.memory, out.sink);
                 }
                 Sample::Histogram(histogram) => {
-                    series.give_native(at, histogram, self.position, &mut self.memory, out.sink);
+                    series.give_native(at, *histogram, self.position, &mut self.memory, out.sink);
                 }
             }
         }
         Ok(())
     }
 
-    fn series(
-        &self,
+    /// Reads a series and its samples. Labels that are known from an earlier body are not read again.
+    fn read_series(
+        &mut self,
         message: &[u8],
         place: usize,
         samples: &mut Vec<(Timestamp, usize, Sample)>,
-    ) -> std::result::Result<Series, Malformed> {
-        let mut labels: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::with_capacity(12);
+    ) -> std::result::Result<Arc<Series>, Malformed> {
         let mut fields = Fields::new(message);
+        // senders write all labels first
+        let (mut labels, mut others, mut end, mut are_first) = (0, 0, 0, true);
         while let Some((number, value)) = fields.next()? {
+            if number != 1 {
+                others += 1;
+            }
             match number {
-                1 if labels.len() == MOST_LABELS => return Err(Malformed),
+                1 if labels == MOST_LABELS => return Err(Malformed),
                 1 => {
-                    let (mut name, mut text) = ("", "");
-                    let mut fields = Fields::new(value.bytes());
-                    while let Some((number, value)) = fields.next()? {
-                        match number {
-                            1 => name = value.text().unwrap_or_default(),
-                            2 => text = value.text().unwrap_or_default(),
-                            _ => {}
-                        }
-                    }
-                    labels.push((Cow::Borrowed(name), Cow::Borrowed(text)));
+                    labels += 1;
+                    are_first &= others == 0;
+                    end = message.len() - fields.rest().len();
                 }
                 2 => {
                     let (mut number_of, mut at) = (0.0, 0_i64);
@@ -188,28 +192,63 @@ impl RemoteWriteDecoder {
                 }
                 4 => {
                     let (at, histogram) = native(value.bytes())?;
-                    samples.push((milliseconds(at), place, Sample::Histogram(histogram)));
+                    samples.push((milliseconds(at), place, histogram));
                 }
                 _ => {}
             }
         }
-        Ok(Series::new(&labels, SampleType::Unknown, &self.naming))
+        let key = message.get(..end).filter(|_| are_first);
+        let cache = &mut self.memory.series_cache;
+        if let Some(known) = key.and_then(|key| cache.get(key, &self.naming)) {
+            return Ok(known);
+        }
+        let series = Series::new(&labels_of(message)?, SampleType::Unknown, &self.naming);
+        let series = Arc::new(series);
+        if let Some(key) = key {
+            cache.add(key, &series);
+        }
+        Ok(series)
     }
+}
+
+/// The labels of a series with their values.
+fn labels_of(message: &[u8]) -> std::result::Result<Vec<Label<'_>>, Malformed> {
+    let mut labels = Vec::with_capacity(12);
+    let mut fields = Fields::new(message);
+    while let Some((number, value)) = fields.next()? {
+        if number != 1 {
+            continue;
+        }
+        let (mut name, mut text) = ("", "");
+        let mut fields = Fields::new(value.bytes());
+        while let Some((number, value)) = fields.next()? {
+            match number {
+                1 => name = value.text().unwrap_or_default(),
+                2 => text = value.text().unwrap_or_default(),
+                _ => {}
+            }
+        }
+        labels.push((Cow::Borrowed(name), Cow::Borrowed(text)));
+    }
+    Ok(labels)
 }
 
 fn milliseconds(at: i64) -> Timestamp {
     Timestamp::from_nanos(at.saturating_mul(1_000_000))
 }
 
-/// A native histogram. Its bucket `i` ends at `base^i`, that of OpenTelemetry begins there.
-fn native(message: &[u8]) -> std::result::Result<(i64, Exponential), Malformed> {
+/// A native histogram and its time, or the number that says that the series has ended. Bucket `i` of
+/// an exponential histogram ends at `base^i`, that of OpenTelemetry begins there.
+fn native(message: &[u8]) -> std::result::Result<(i64, Sample), Malformed> {
     let mut found = Exponential::default();
+    let (mut scale, mut sum, mut bounds) = (0, 0.0, Vec::new());
     let (mut at, mut sides) = (0, [(Vec::new(), Vec::new()), (Vec::new(), Vec::new())]);
     let mut fields = Fields::new(message);
     while let Some((number, value)) = fields.next()? {
         let [negative, positive] = &mut sides;
         match (number, value) {
-            (4, value) => found.scale = zigzag(value.integer()).clamp(-64, 64) as i32,
+            (3, value) => sum = value.double(),
+            (4, value) => scale = zigzag(value.integer()),
             (6, value) => found.zeros = value.integer() as f64,
             (7, value) => found.zeros = value.double(),
             (8, value) if negative.0.len() < MOST_BUCKETS => negative.0.push(span(value.bytes())?),
@@ -219,12 +258,40 @@ fn native(message: &[u8]) -> std::result::Result<(i64, Exponential), Malformed> 
             (12, Value::Bytes(packed)) => positive.1.extend(deltas(packed)),
             (13, Value::Bytes(packed)) => positive.1.extend(floats(packed)),
             (15, value) => at = value.integer() as i64,
+            (16, Value::Bytes(packed)) => bounds.extend(floats(packed)),
             _ => {}
         }
     }
+    if stale(sum) {
+        return Ok((at, Sample::Number(sum)));
+    }
     let [negative, positive] = sides;
     (found.negative, found.positive) = (placed(&negative), placed(&positive));
-    Ok((at, found))
+    let histogram = if scale == CUSTOM {
+        custom(bounds, &found.positive)?
+    } else {
+        found.scale = scale.clamp(-64, 64) as i32;
+        NativeHistogram::Exponential(found)
+    };
+    Ok((at, Sample::Histogram(Box::new(histogram))))
+}
+
+/// A histogram with custom buckets, which are numbered from 0. The last one has no bound.
+fn custom(
+    bounds: Vec<f64>,
+    buckets: &[(i32, f64)],
+) -> std::result::Result<NativeHistogram, Malformed> {
+    let rises = bounds.is_sorted_by(|low, high| low < high);
+    if !rises || bounds.len() > MOST_BUCKETS || bounds.iter().any(|bound| bound.is_nan()) {
+        return Err(Malformed);
+    }
+    let mut counts = vec![0.0; bounds.len() + 1];
+    for (before, count) in buckets {
+        // see `placed`, which numbers buckets by their lower bounds
+        let place = usize::try_from(before.saturating_add(1)).map_err(|_| Malformed)?;
+        *counts.get_mut(place).ok_or(Malformed)? += count;
+    }
+    Ok(NativeHistogram::Custom { bounds, counts })
 }
 
 fn floats(packed: &[u8]) -> impl Iterator<Item = f64> + '_ {
