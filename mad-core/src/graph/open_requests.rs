@@ -84,6 +84,11 @@ impl OpenTraces {
         fits.then_some(Self { cap, held, order, traces })
     }
 
+    /// Number of open requests.
+    pub const fn len(&self) -> usize {
+        self.held
+    }
+
     /// All open traces in order of arrival.
     pub fn in_order(&self) -> impl Iterator<Item = (u64, &OpenTrace)> {
         self.order.iter().filter_map(|(trace, _)| Some((*trace, self.traces.get(trace)?)))

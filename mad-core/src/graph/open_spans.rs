@@ -81,6 +81,11 @@ impl OpenSpans {
         self.order.iter().filter_map(|key| self.spans.get(key))
     }
 
+    /// Number of open spans.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
     pub fn contains(&self, key: u64) -> bool {
         self.spans.contains_key(&key)
     }

@@ -357,6 +357,11 @@ impl ServiceGraph {
         self.counters.add(&other.counters);
     }
 
+    /// Spans and requests to which others may still be joined.
+    pub(crate) fn open_records(&self) -> usize {
+        self.open.len().saturating_add(self.traces.len())
+    }
+
     /// Drops edges without a call since `before`, and services without any edge or open record.
     ///
     /// Edges and services that an edge list declares are kept.

@@ -198,11 +198,12 @@ impl Pipeline {
     }
 
     /// Forgets what has been idle for [`Limits::idle_seconds`](crate::Limits::idle_seconds), at the
-    /// full hours of event time, so that new entities and series have room. Series in `waiting`
+    /// full hours of event time and after enough records, so that new entities and series have room. Series in `waiting`
     /// rows stay. When the table of entities is nearly full, entities that had at most
     /// [`RARE_ROWS`] rows are forgotten after [`RARE_IDLE`] already: a flood of names leaves first.
     fn sweep(&mut self, waiting: &RowBuffer) {
-        let Some(at) = self.ingest.sweep_due() else { return };
+        let names = self.names.entities.len().saturating_add(self.names.series.len());
+        let Some(at) = self.ingest.sweep_due(names) else { return };
         let idle_since = at.plus(-(self.config.limits.idle_seconds as i64).saturating_mul(SECOND));
         self.ingest.forget_calls(idle_since);
         self.judge.forget_mutes(idle_since);

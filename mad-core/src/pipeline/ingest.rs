@@ -22,6 +22,9 @@ use crate::time::{DAY, SECOND, Timestamp};
 
 /// How often idle entities are looked for, in event time.
 const SWEEP_INTERVAL: i64 = 3600 * SECOND;
+/// How many names and open spans are looked at for each record since the last time. Otherwise
+/// records with an hour between them would cost the time of all names each.
+const LOOKED_AT_PER_RECORD: usize = 8;
 /// The partition of all names beyond the limit.
 const FURTHER: &str = "(other)";
 
@@ -37,6 +40,9 @@ pub(super) struct Ingest {
     newest_step: Option<Timestamp>,
     /// The hour of event time in which idle entities were looked for last.
     swept: Option<Timestamp>,
+    /// Records since idle entities were looked for.
+    #[serde(default)]
+    unswept: usize,
     bounded: bool,
     /// Whether records beyond the horizon of all partitions are refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -55,6 +61,7 @@ impl Ingest {
             position: 0,
             newest_step: None,
             swept: None,
+            unswept: 0,
             bounded: false,
             refuses_jumps: false,
             closed: RowBuffer::default(),
@@ -124,8 +131,10 @@ impl Ingest {
         self.position
     }
 
-    pub fn set_position(&mut self, position: u64) {
+    /// Begins a record at a position of its source.
+    pub fn begin_record(&mut self, position: u64) {
         self.position = position;
+        self.unswept = self.unswept.saturating_add(1);
     }
 
     /// Takes a request into its window, and into the graph if it has a trace id. Returns whether it
@@ -281,12 +290,18 @@ impl Ingest {
         self.judged_until()
     }
 
-    /// The newest step that was judged, if it has entered an hour in which idle entities were not looked for yet.
-    pub fn sweep_due(&mut self) -> Option<Timestamp> {
+    /// The newest step that was judged, if it has entered an hour in which idle ones of `names`
+    /// entities and series were not looked for yet, and enough records came since.
+    pub fn sweep_due(&mut self, names: usize) -> Option<Timestamp> {
         let at = self.judged_until()?;
         let hour = at.floor(SWEEP_INTERVAL);
-        let is_due = self.swept.replace(hour).is_some_and(|swept| swept < hour);
-        is_due.then_some(at)
+        let is_later = self.swept.replace(hour).is_some_and(|swept| swept < hour);
+        let looked_at = names.saturating_add(self.graph.open_records());
+        if !is_later || self.unswept < looked_at / LOOKED_AT_PER_RECORD {
+            return None;
+        }
+        self.unswept = 0;
+        Some(at)
     }
 
     /// Entities and series with records that are not judged yet, those of `waiting` rows included.

@@ -143,7 +143,7 @@ impl Pipeline {
         source: &Source,
         update: &mut Update,
     ) -> bool {
-        self.ingest.set_position(source.position);
+        self.ingest.begin_record(source.position);
         let rejected = &mut update.rejected;
         let record = record.into();
         if let Some(at) = clock_reading(&record, source, &self.config)

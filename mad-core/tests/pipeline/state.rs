@@ -252,6 +252,30 @@ fn eviction_is_independent_of_batches() {
     assert!(at_once.checkpoint().unwrap() == one_by_one.checkpoint().unwrap());
 }
 
+/// Looking for idle names costs time for each name. Records an hour apart must not pay for all names
+/// each: 100,000 of them would hold a service with full tables for minutes.
+#[test]
+fn idle_names_are_looked_for_after_enough_records() {
+    let limits = Limits { idle_seconds: 2 * 3600, ..Limits::default() };
+    let mut pipeline = limited(limits);
+    let at = |hour: i64| Timestamp::from_seconds(hour * 3600);
+    for hour in 0..30 {
+        pipeline.ingest([Request::new(at(hour), "slow", "/", 200, 5.0)]);
+    }
+    for k in 0..400 {
+        pipeline.ingest([Request::new(at(30).plus(k), &format!("s{k}"), "/", 200, 5.0)]);
+    }
+    let forgotten_until = |pipeline: &mut Pipeline, hours: std::ops::Range<i64>| {
+        for hour in hours {
+            pipeline.ingest([Request::new(at(hour), "slow", "/", 200, 5.0)]);
+        }
+        pipeline.counters().entities_forgotten
+    };
+    // one record pays for eight names: 50 records for 401
+    assert_eq!(forgotten_until(&mut pipeline, 31..75), 0);
+    assert_eq!(forgotten_until(&mut pipeline, 75..95), 400);
+}
+
 #[test]
 fn a_new_name_in_every_record_stays_within_the_limit() {
     let limits = Limits { entities: 500, series: 300, ..Limits::default() };
