@@ -105,13 +105,42 @@ fn texts(all: &[&str]) -> Vec<Vec<u8>> {
     all.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
-/// Each file as it is detected, and each under the name of every format.
+/// Files of the formats that other tools write, each between two lines with `%%`.
+const SAMPLES: &str = include_str!("format_samples.txt");
+
+/// OpenTelemetry as protobuf: a span, a gauge and a log line of the service `shop`.
+const OTLP: [&[u8]; 3] = [
+    b"\x0a\x55\x0a\x16\x0a\x14\x0a\x0cservice.name\x12\x06\x0a\x04shop\x12\x3b\x12\x39\x0a\x10traceidtraceid01\
+      \x12\x08spanid01\x2a\x02/a\x30\x02\x39\x00\x38\x0b\xfd\x35\x2c\x88\x18\x41\x00\x38\xa3\x95\x36\x2c\x88\x18",
+    b"\x0a\x3b\x0a\x16\x0a\x14\x0a\x0cservice.name\x12\x06\x0a\x04shop\x12\x21\x12\x1f\x0a\x03cpu\x2a\x18\x0a\x16\
+      \x19\x00\x38\x0b\xfd\x35\x2c\x88\x18\x21\x00\x00\x00\x00\x00\x00\xe0\x3f\x3a\x02\x0a\x00",
+    b"\x0a\x31\x0a\x16\x0a\x14\x0a\x0cservice.name\x12\x06\x0a\x04shop\x12\x17\x12\x15\x09\x00\x38\x0b\xfd\x35\x2c\x88\x18\
+      \x10\x11\x2a\x06\x0a\x04boom",
+];
+
+/// Remote write of Prometheus: one sample of a gauge, compressed with Snappy as one literal.
+const REMOTE_WRITE: &[u8] = b"\x29\xa0\x0a\x27\x0a\x0f\x0a\x08__name__\x12\x03cpu\
+      \x12\x10\x09\x00\x00\x00\x00\x00\x00\xe0\x3f\x10\xe0\xcf\xec\xba\xb9\x33";
+
+/// Each file as it is detected and under the name of its format; the shortest ones under the name
+/// of every format.
 fn with_formats() -> Vec<Vec<u8>> {
+    let all = FileFormat::ALL;
     let texts = || FORMATS.into_iter().chain(CSV).chain(JSON_LINES);
-    let formats = 0..=FileFormat::ALL.len() as u8;
-    formats
-        .flat_map(|format| texts().map(move |text| [&[format], text.as_bytes()].concat()))
-        .collect()
+    let detected = all.len() as u8;
+    let named = (0..=detected)
+        .flat_map(|format| texts().map(move |text| [&[format], text.as_bytes()].concat()));
+    let samples = SAMPLES.split("\n%%\n").flat_map(|text| {
+        let of = FileFormat::detect("", text.as_bytes());
+        let place = of.and_then(|format| all.iter().position(|one| *one == format));
+        let formats = [Some(detected), place.map(|place| place as u8)];
+        formats.into_iter().flatten().map(|format| [&[format], text.as_bytes()].concat())
+    });
+    let place = |format| all.iter().position(|one| *one == format).unwrap_or(all.len()) as u8;
+    let protobuf = place(FileFormat::OtlpPb);
+    let binary = OTLP.into_iter().map(|body| [&[protobuf], body].concat());
+    let written = [&[place(FileFormat::RemoteWrite)], REMOTE_WRITE].concat();
+    named.chain(samples).chain(binary).chain([written]).collect()
 }
 
 fn with_kinds(all: &[&str]) -> Vec<Vec<u8>> {

@@ -1,4 +1,5 @@
 //! The plain driver of the fuzz targets: `mutate TARGET SECONDS [DIR]`, or `all` for each in turn.
+//! `mutate TARGET FILE` runs one input, such as one that failed, and prints its time.
 //!
 //! It changes seeds at random and keeps nothing in memory but them. DIR keeps the number of the
 //! next input, so that a run continues where the last one stopped, and the inputs that failed.
@@ -22,9 +23,17 @@ const MOST_KIB: u64 = 64 * 1024;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [name, seconds, rest @ ..] = arguments.as_slice() else {
-        println!("usage: mutate TARGET|all SECONDS [DIR]");
+        println!("usage: mutate TARGET|all SECONDS [DIR], or mutate TARGET FILE");
         return ExitCode::from(2);
     };
+    if let (Ok(input), Some((_, run))) =
+        (fs::read(seconds), TARGETS.into_iter().find(|(target, _)| name == target))
+    {
+        let started = Instant::now();
+        run(&input);
+        println!("{name}: {seconds} takes {} ms", started.elapsed().as_millis());
+        return ExitCode::SUCCESS;
+    }
     let seconds = Duration::from_secs(seconds.parse().unwrap_or(10));
     let folder = rest.first().map_or("target/fuzz", String::as_str);
     let mut failed = 0;
