@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,34 @@ def test_incidents_of_all_that_take_part(tmp_path: Path) -> None:
             assert listed(**names) == [], names
         assert listed(service="store", endpoint="/ge") == []
         assert listed(service="store", severity=lead["severity"]) != []
+
+
+def test_a_merged_incident_is_in_no_list_and_names_the_other(tmp_path: Path) -> None:
+    """The ends of a chain fail one minute before its middle, which shows them to be one fault."""
+    lines = []
+    for service, endpoint, ms, first in (
+        ("front", "/", 140.0, 60),
+        ("store", "/get", 15.0, 60),
+        ("cart", "/x", 60.0, 61),
+    ):
+        for at, line in _calls(service, endpoint, ms, ms * 9, 80):
+            is_early = 60 * 60 <= at < first * 60
+            good = ",".join([*line.split(",")[:3], "200", str(ms)])
+            lines.append((at, good if is_early else line))
+    lines.sort()
+    requests = "timestamp,service,endpoint,status_code,latency_ms\n" + "\n".join(
+        line for _, line in lines
+    )
+    edges = "caller,callee\nfront,cart\ncart,store\n"
+    with Server(tmp_path / "journal") as server:
+        _send(server, {"requests": requests, "edges": edges})
+        (shown,) = server.get("/v1/query/incidents")["data"]
+        (line,) = server.get("/v1/query/incident_lines")["data"]
+        assert line["id"] == shown["id"] and "merged_into" not in shown
+        with sqlite3.connect(tmp_path / "journal" / "mad.db") as db:
+            ((hidden,),) = db.execute("SELECT id FROM incidents WHERE id <> ?", (shown["id"],))
+        other = server.get(f"/v1/query/incidents/{hidden}")
+        assert (other["close_reason"], other["merged_into"]) == ("merged", shown["id"])
 
 
 def test_a_silent_entity_has_no_health(tmp_path: Path) -> None:

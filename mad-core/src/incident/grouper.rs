@@ -356,10 +356,13 @@ impl IncidentGrouper {
         at: Timestamp,
         changes: &mut Vec<IncidentChange>,
     ) {
-        let Some(merged) = self.over(from, at, CloseReason::Merged, changes) else { return };
+        let Some(mut merged) = self.open.remove(&from) else { return };
+        merged.end_at(at, CloseReason::Merged);
         if let Some(incident) = self.open.get_mut(&into) {
-            incident.absorb(merged);
+            merged.merged_into = Some(incident.id.clone());
+            incident.absorb(merged.clone());
         }
+        changes.push(IncidentChange::Closed(merged));
         for of in self.joined.values_mut().filter(|of| **of == from) {
             *of = into;
         }
@@ -529,7 +532,9 @@ impl IncidentGrouper {
         reason: CloseReason,
         changes: &mut Vec<IncidentChange>,
     ) {
-        let Some(incident) = self.over(entity, at, reason, changes) else { return };
+        let Some(mut incident) = self.open.remove(&entity) else { return };
+        incident.end_at(at, reason);
+        changes.push(IncidentChange::Closed(incident.clone()));
         self.joined.retain(|_, lead| *lead != entity);
         for leads in self.in_service.values_mut() {
             leads.remove(&entity);
@@ -540,19 +545,6 @@ impl IncidentGrouper {
             self.closed_dropped += 1;
         }
         self.closed.push_back(incident);
-    }
-
-    fn over(
-        &mut self,
-        entity: EntityId,
-        at: Timestamp,
-        reason: CloseReason,
-        changes: &mut Vec<IncidentChange>,
-    ) -> Option<Incident> {
-        let mut incident = self.open.remove(&entity)?;
-        incident.end_at(at, reason);
-        changes.push(IncidentChange::Closed(incident.clone()));
-        Some(incident)
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Incident {
     pub closed_at: Option<Timestamp>,
     /// Why it was closed.
     pub close_reason: Option<CloseReason>,
+    /// The id of the incident that it was merged into.
+    #[serde(skip)]
+    pub merged_into: Option<String>,
     /// The end of the cooldown, within which it can open again.
     pub reopens_until: Option<Timestamp>,
     /// How often it opened again after it had closed.
@@ -143,6 +146,7 @@ impl Incident {
             opened_at,
             closed_at: None,
             close_reason: None,
+            merged_into: None,
             reopens_until: None,
             reopened: 0,
             quiet: None,

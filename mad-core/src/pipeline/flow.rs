@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::view::Shared;
 use super::{Pipeline, Update};
 use crate::feature::{Row, RowBuffer, RowKind};
-use crate::incident::RowOutcome;
+use crate::incident::{IncidentChange, RowOutcome};
 use crate::series::{Entity, EntityId, SeriesId};
 use crate::telemetry::{PartitionId, Request, Source};
 use crate::time::{MINUTE, SECOND, Timestamp};
@@ -62,6 +62,7 @@ impl Pipeline {
         let mut current = None;
         let mut outcomes = Vec::new();
         let mut previous = None;
+        let mut of_step = update.changes.len();
         for row in closed.iter().filter(is_request) {
             let service = self.names.entities.get(row.head.entity).map(|one| one.service.clone());
             let of = Some((row.head.at, service));
@@ -75,6 +76,7 @@ impl Pipeline {
                 if before.is_some() {
                     self.judge_silences(partition, update);
                 }
+                of_step = forget_merged(&mut update.changes, of_step);
                 self.judge.begin_step(partition, row.head.at, row.head.whole);
             }
             outcomes.extend(self.judge_row(&row, partition, update));
@@ -83,13 +85,18 @@ impl Pipeline {
         if current.is_some() {
             self.judge_silences(partition, update);
         }
+        of_step = forget_merged(&mut update.changes, of_step);
         if requests > 0 {
             self.sweep(&closed);
         }
         for row in closed.iter().filter(|row| !is_request(row)) {
+            if current.replace(row.head.at) != Some(row.head.at) {
+                of_step = forget_merged(&mut update.changes, of_step);
+            }
             self.begin_step(partition, row.head.at, update);
             self.judge_points(&row, update);
         }
+        forget_merged(&mut update.changes, of_step);
         if requests < closed.len() {
             self.sweep(&RowBuffer::default());
         }
@@ -252,4 +259,26 @@ impl Pipeline {
         names.series.forget(series);
         names.entities.forget(entities);
     }
+}
+
+/// Forgets the incidents that opened within one step, of which `changes` has those from `start` on,
+/// and were merged in the same step: they were part of another one from the beginning. Returns the
+/// number of changes.
+fn forget_merged(changes: &mut Vec<IncidentChange>, start: usize) -> usize {
+    let of_step = changes.get(start..).unwrap_or_default();
+    let opened: BTreeSet<&str> = of_step
+        .iter()
+        .filter(|change| matches!(change, IncidentChange::Opened(_)))
+        .map(|change| change.incident().id.as_str())
+        .collect();
+    let merged: BTreeSet<String> = of_step
+        .iter()
+        .map(IncidentChange::incident)
+        .filter(|one| one.merged_into.is_some() && opened.contains(one.id.as_str()))
+        .map(|one| one.id.clone())
+        .collect();
+    if !merged.is_empty() {
+        changes.retain(|change| !merged.contains(&change.incident().id));
+    }
+    changes.len()
 }

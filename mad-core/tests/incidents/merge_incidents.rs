@@ -183,6 +183,7 @@ fn a_service_between_two_incidents_merges_them() {
         .filter(|incident| incident.close_reason == Some(CloseReason::Merged))
         .collect();
     assert_eq!((merged.len(), merged[0].entity.to_string().as_str()), (1, "front /"));
+    assert_eq!(merged[0].merged_into.as_ref(), Some(&group.grouper.incidents()[0].id));
     group.bad(3, "front", "/");
     assert_eq!(group.incidents().len(), 1);
     assert_eq!(group.grouper.incidents()[0].members[0].rows, 2);

@@ -30,6 +30,7 @@ fn incident() -> Incident {
         opened_at: start.plus(2 * MINUTE),
         closed_at: None,
         close_reason: None,
+        merged_into: None,
         reopens_until: None,
         reopened: 0,
         quiet: None,

@@ -581,3 +581,31 @@ fn a_request_and_its_span_are_one_row() {
     // `pay` has two endpoints and so its own row
     assert_eq!(names, ["pay", "pay /pay", "pay charge", "stock GET /stock"]);
 }
+
+#[test]
+fn a_fault_of_a_chain_opens_one_incident_from_its_first_minute() {
+    // the ends of the chain are judged before its middle, which connects them
+    let names = ["a-store", "b-front", "c-middle"];
+    let requests = merged(names.iter().flat_map(|name| slow_for(name, 8)).collect());
+    let mut changes = Vec::new();
+    for size in [requests.len(), 1] {
+        let mut pipeline = pipeline();
+        let mut update = Update::default();
+        for (caller, callee) in [("b-front", "c-middle"), ("c-middle", "a-store")] {
+            pipeline.push(mad_core::Edge::new(caller, callee), &Source::at(1), &mut update);
+        }
+        let (mut output, mut opened) = (Output::default(), 0);
+        let updates: Vec<Update> =
+            requests.chunks(size).map(|part| ingest(&mut pipeline, part)).collect();
+        for update in updates.iter().chain([&pipeline.finish()]) {
+            output.add(update);
+            let opens = |change: &&IncidentChange| matches!(change, IncidentChange::Opened(_));
+            opened += update.changes.iter().filter(opens).count();
+        }
+        let [incident] = pipeline.incidents()[..] else { panic!("{:?}", pipeline.incidents()) };
+        assert_eq!((opened, incident.members.len()), (1, 2));
+        assert!(output.changes.iter().all(|change| change.contains(&incident.id)));
+        changes.push(output.changes);
+    }
+    assert_eq!(changes[0], changes[1]);
+}

@@ -80,6 +80,12 @@ impl Incident {
         self.core.closed_at.map(Into::into)
     }
 
+    /// The id of the incident that it was merged into, if it was.
+    #[getter]
+    fn merged_into(&self) -> Option<&str> {
+        self.core.merged_into.as_deref()
+    }
+
     /// Why it closed: quiet, expired (its services sent nothing), command or merged; None while it
     /// is open.
     #[getter]

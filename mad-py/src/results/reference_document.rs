@@ -113,6 +113,7 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         opened_at: one.start.plus(MINUTE).to_string(),
         closed_at: None,
         close_reason: None,
+        merged_into: None,
         reopened: 0,
         flapping: false,
         grouped_by_time: false,

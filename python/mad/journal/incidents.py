@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mad.journal.query import NEWEST, Found, Names, Queries, Record, Where, like_pattern
+from mad.journal.query import LISTED, NEWEST, Found, Names, Queries, Record, Where, like_pattern
 from mad.journal.selection import Page, Selection, TimeRange
 
 #: Newest incidents that are searched for those in which a service or endpoint takes part.
@@ -30,6 +30,7 @@ class IncidentReader(Queries):
         """Incidents that overlap the time range, newest start first, each as JSON without the rows
         around it. Names: service, endpoint, status."""
         where = Where(names)
+        where.add(LISTED)
         where.holds("status <> 'resolved'", active)
         if select.within.start is not None:
             where.add("end > ?", select.within.start)
@@ -53,8 +54,10 @@ class IncidentReader(Queries):
         which the newest `RECENT` incidents are searched; `search` is part of the name."""
         service, endpoint = names.get("service"), names.get("endpoint")
         where = Where({"severity": names.get("severity"), "status": names.get("status")})
+        where.add(LISTED)
         if service is not None:
-            where.add(f"id IN (SELECT id FROM incidents ORDER BY start DESC, id LIMIT {RECENT})")
+            recent = f"SELECT id FROM incidents WHERE {LISTED} ORDER BY start DESC, id"
+            where.add(f"id IN ({recent} LIMIT {RECENT})")
             _add_entity(where, service, endpoint)
         elif endpoint is not None:
             where.add("endpoint = ?", endpoint)
@@ -85,6 +88,7 @@ class IncidentReader(Queries):
         those that it leads, then those of which it is a member, then those in whose time it or
         its service was anomalous, the newest first."""
         where = Where({})
+        where.add(LISTED)
         if within.start is not None:
             where.add("end > ?", within.start)
         if within.end is not None:
@@ -140,7 +144,7 @@ class IncidentReader(Queries):
             (SELECT max(r.p95_latency_ms) {flagged}) AS p95_latency_ms,
             (SELECT max(r.error_count * 1.0 / r.req_count) {flagged}) AS error_rate,
             severity, data ->> 'rows' AS rows
-            FROM incidents i ORDER BY start DESC, id LIMIT ?""",
+            FROM incidents i WHERE {LISTED} ORDER BY start DESC, id LIMIT ?""",
             [limit],
         )
 

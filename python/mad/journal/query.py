@@ -14,6 +14,8 @@ from mad.journal.selection import Page, Selection, TimeRange
 #: Longest time of one query in seconds, and steps of SQLite between two looks at the clock.
 QUERY_SECONDS = 10.0
 _STEPS = 50_000
+#: Incidents of lists. One that was merged is part of another, and is found by its id only.
+LISTED = "data ->> '$.close_reason' IS NOT 'merged'"
 #: The newest records of any time.
 NEWEST = Selection()
 T = TypeVar("T")

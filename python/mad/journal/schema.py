@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mad.errors import StateError
+from mad.journal.query import LISTED
 
 #: Page size in bytes. Batches are large, so large pages are written faster.
 PAGE_BYTES = 16_384
@@ -89,6 +90,7 @@ MIGRATIONS = (
         severity TEXT NOT NULL, status TEXT NOT NULL, data TEXT NOT NULL, document TEXT NOT NULL
     );
     CREATE INDEX incidents_start ON incidents (start DESC, id);
+    CREATE INDEX incidents_listed ON incidents (start DESC, id) WHERE {LISTED};
     CREATE INDEX incidents_of ON incidents (service, endpoint, start DESC);
     CREATE TABLE history (
         seq INTEGER NOT NULL, position INTEGER NOT NULL, change TEXT NOT NULL,

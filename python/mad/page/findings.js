@@ -35,13 +35,19 @@ export function roles(found) {
   const { explanation, ranking } = found;
   const box = (title, kind, ...content) => h("div", { class: `card role ${kind}` }, h("h2", {}, title), content);
   const [first] = ranking.culprits;
-  const certainty = ranking.abstained || !first ? "No single culprit stands out." : `${share(first.score)} of the evidence points to it.`;
+  const ofService = ranking.culprits.filter((one) => one.service === first.service).reduce((sum, one) => sum + one.score, 0);
+  const certainty =
+    ranking.abstained || !first
+      ? "No single culprit stands out."
+      : ofService > first.score
+        ? `${share(ofService)} of the evidence points to ${short(visible(first.service), 50)}, ${share(first.score)} to it alone.`
+        : `${share(first.score)} of the evidence points to it.`;
   return h(
     "div",
     { class: "roles-grid" },
     box("Root cause", "root", h("p", { class: "say" }, visible(explanation.root_cause || "Not known.")), h("p", { class: "hint" }, certainty), first ? h("p", {}, h("a", { href: entityLink(first) }, `See ${short(entityName({ service: first.service, endpoint: first.endpoint }), 50)}`)) : null),
     box("First failure", "first", h("p", { class: "say" }, visible(explanation.first_failure || "Not known."))),
-    box("Impact", "impact", sentences(explanation.impact.slice(0, 4)), explanation.impact.length > 4 ? h("details", {}, h("summary", {}, "More about the impact"), sentences(explanation.impact.slice(4))) : null),
+    box("Impact", "impact", explanation.impact.length ? sentences(explanation.impact.slice(0, 4)) : h("p", {}, "No request of it is known, so that its users are not known either."), explanation.impact.length > 4 ? h("details", {}, h("summary", {}, "More about the impact"), sentences(explanation.impact.slice(4))) : null),
   );
 }
 

@@ -8,6 +8,7 @@ import { changesList, evidence, explanation, facts, logs, next, roles, similar, 
 import { clock, short, visible } from "./format.js";
 import { propagation } from "./map.js";
 import { markdown } from "./markdown.js";
+import { incidentLink } from "./overview.js";
 import { severityBadge, statusBadge } from "./states.js";
 
 /** The sentence of the incident: the first of the summary, without the times, which stand below. */
@@ -21,6 +22,7 @@ const ENDINGS = { quiet: "nothing was unusual any more", expired: "no service of
 /** The state in a word, and how it came about. */
 export function stateOf(found, actions) {
   if (found.status !== "resolved") return [found.status, ""];
+  if (found.merged_into) return ["merged", "into another incident, as one fault"];
   const by = actions.findLast((one) => one.action === "resolve");
   if (by) return ["resolved", `by ${visible(by.who)}`];
   const ending = ENDINGS[found.close_reason];
@@ -72,7 +74,7 @@ export function incident(view, { name, reload }) {
     part("summary", [one, state], () => head(found, state));
     part("roles", one, () => roles(found));
     part("charts", [series, context.changes], () => charts(found, context.changes));
-    part("map", [one.chain, one.members, one.ranking.culprits], () => propagation(found));
+    part("map", [one.chain, one.members, one.ranking.culprits], () => propagation(found, slots.map.clientWidth - 40));
     part("evidence", [one.ranking, one.explanation.checks, context.evidence], () => evidence(found, context.evidence));
     part("next", one.explanation, () => next(found));
     part("why", one.explanation, () => explanation(found));
@@ -90,7 +92,7 @@ function head(found, [, by]) {
   return [
     h("nav", { class: "crumbs", "aria-label": "Path" }, h("a", { href: "#/incidents" }, "Incidents"), ` / ${visible(found.id)}`),
     h("h1", {}, titleOf(found)),
-    h("p", { class: "badges" }, severityBadge(found.severity), statusBadge(found), by ? h("span", { class: "hint" }, by) : null, found.flapping ? h("span", { class: "hint" }, "It comes and goes.") : null),
+    h("p", { class: "badges" }, severityBadge(found.severity), statusBadge(found), by ? h("span", { class: "hint" }, by) : null, found.merged_into ? h("a", { href: incidentLink(found.merged_into) }, "See that incident") : null, found.flapping ? h("span", { class: "hint" }, "It comes and goes.") : null),
     facts(found),
   ];
 }

@@ -8,7 +8,7 @@ const WIDTH = 210;
 const HEIGHT = 58;
 const GAP_X = 64;
 const GAP_Y = 22;
-/** Between callers and called on a narrow screen, for the arrow. */
+/** Between callers and those they call where these stand below, for the arrow. */
 const GAP_TALL = 34;
 /** Most entities in the map. */
 const MOST = 12;
@@ -30,10 +30,11 @@ function nodesOf(found) {
   return nodes;
 }
 
+/** Draws calls only: entities of one service, or of one minute, need not call each other. */
 function link(nodes, chain) {
   for (const one of chain) {
     const [from, to] = one.tie === "called_by" ? [one.to, key(one)] : [key(one), one.to];
-    if (one.tie && nodes.has(from) && nodes.has(to) && from !== to) nodes.get(to).callers.push(from);
+    if (["calls", "called_by"].includes(one.tie) && nodes.has(from) && nodes.has(to) && from !== to) nodes.get(to).callers.push(from);
   }
 }
 
@@ -52,6 +53,8 @@ function columns(nodes) {
   return found.filter(Boolean);
 }
 
+const chunks = (all, size) => Array.from({ length: Math.ceil(all.length / size) }, (_, place) => all.slice(place * size, (place + 1) * size));
+
 function roleOf(node, found) {
   const names = [];
   const [culprit] = found.ranking.culprits;
@@ -61,14 +64,17 @@ function roleOf(node, found) {
   return names.join(", ") || "affected";
 }
 
-export function propagation(found) {
+/** The map in a place of `room` pixels. */
+export function propagation(found, room) {
   const nodes = nodesOf(found);
   if (nodes.size < 2) return null;
   link(nodes, found.chain);
-  const placed = columns(nodes);
+  const levels = columns(nodes);
+  // where a row has no room, callers stand above those they call; without calls there is no order
+  const isTall = levels.length === 1 || levels.length * (WIDTH + GAP_X) - GAP_X > room;
+  const most = Math.max(1, Math.floor((room + GAP_Y) / (WIDTH + GAP_Y)));
+  const placed = isTall ? levels.flatMap((level) => chunks(level, most)) : levels;
   const widest = Math.max(...placed.map((one) => one.length));
-  // on a narrow screen callers stand above those they call
-  const isTall = innerWidth < 700;
   const across = (count) => count * (WIDTH + (isTall ? GAP_Y : GAP_X)) - (isTall ? GAP_Y : GAP_X) + 4;
   const down = (count) => count * (HEIGHT + (isTall ? GAP_TALL : GAP_Y)) - (isTall ? GAP_TALL : GAP_Y) + 4;
   const size = isTall ? [across(widest), down(placed.length)] : [across(placed.length), down(widest)];
@@ -90,7 +96,7 @@ export function propagation(found) {
   );
   const words = found.explanation.chain.length ? h("ol", { class: "sentences" }, found.explanation.chain.map((one) => h("li", {}, one))) : null;
   const hasArrows = arrows.length > 0;
-  return h("div", { class: "card" }, h("h2", {}, "How it spread"), h("p", { class: "hint" }, hasArrows ? "Arrows point from the caller to the called." : "No calls between these are known. They became unusual at the same time."), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Map" }, svg), words);
+  return h("div", { class: "card" }, h("h2", {}, "How it spread"), h("p", { class: "hint" }, hasArrows ? "Arrows point from the caller to the called." : "No calls between these are known."), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Map" }, svg), words);
 }
 
 function arrow(from, to, isTall) {

@@ -22,6 +22,7 @@ const STATUSES = {
   acknowledged: ["◐", "Acknowledged", "warn"],
   resolved: ["✓", "Resolved", "good"],
   expired: ["✓", "Expired", "good"],
+  merged: ["→", "Merged", "idle"],
 };
 
 function badge([mark, words, tone], title) {
@@ -32,7 +33,7 @@ export const stateBadge = (state, title) => badge(STATES[state] ?? ["?", state, 
 export const severityBadge = (severity) => badge(SEVERITIES[severity] ?? ["?", severity, "idle"]);
 /** The badge of an incident: one whose services sent nothing more has expired. */
 export const statusBadge = (found) => {
-  const status = found.close_reason === "expired" ? "expired" : found.status;
+  const status = ["expired", "merged"].includes(found.close_reason) ? found.close_reason : found.status;
   return badge(STATUSES[status] ?? ["?", status, "idle"]);
 };
 export const stateWords = (state) => (STATES[state] ?? ["", state])[1];

@@ -29,6 +29,8 @@ pub struct IncidentDocument {
     pub opened_at: String,
     pub closed_at: Option<String>,
     pub close_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
     pub reopened: u64,
     pub flapping: bool,
     pub grouped_by_time: bool,
@@ -98,6 +100,7 @@ impl IncidentDocument {
             opened_at: incident.opened_at.to_string(),
             closed_at: incident.closed_at.map(|time| time.to_string()),
             close_reason: incident.close_reason.map(CloseReason::as_str),
+            merged_into: incident.merged_into.clone(),
             reopened: incident.reopened,
             flapping: incident.is_flapping(),
             grouped_by_time: incident.by_time,
