@@ -56,6 +56,7 @@ pub mod guard;
 pub mod history;
 pub mod incident;
 pub mod limits;
+pub mod logs;
 mod packed;
 pub mod pipeline;
 pub mod reference;
@@ -95,6 +96,7 @@ pub use guard::{Confidence, Guardrails, JudgedRow, JudgedSignal, Reason, Severit
 pub use history::{FlaggedRow, FlaggedSignal, History};
 pub use incident::{Incident, IncidentChange, IncidentGrouper, IncidentStatus};
 pub use limits::Limits;
+pub use logs::{LogTemplate, LogTemplates};
 pub use pipeline::{Command, Pipeline, Update};
 pub use score::{
     MadConfig, MadScorer, RowScorer, RowScores, Score, Scorer, SeriesScorer, SignalScore,

@@ -21,6 +21,8 @@ pub const MAX_DOCUMENT_BYTES: usize = 128 << 20;
 pub const MAX_BODY_SAMPLES: usize = 1_000_000;
 /// Rejected records whose position and detail are kept, per reason.
 pub const REJECTED_SAMPLES: usize = 5;
+/// Most templates of log lines that can be kept.
+const MAX_LOG_TEMPLATES: usize = 65_536;
 /// Services of which rejected records are counted.
 pub const REJECTED_SERVICES: usize = 200;
 
@@ -81,6 +83,9 @@ pub struct Limits {
     pub sources: usize,
     /// Records that may be sorted in memory when a file is not ordered by time. Default 5,000,000.
     pub sort_records: usize,
+    /// Templates of log lines, at most 65,536. Lines of further kinds share the template `<*>`.
+    /// Default 4,096.
+    pub log_templates: usize,
 }
 
 impl Default for Limits {
@@ -104,6 +109,7 @@ impl Default for Limits {
             open_spans: 100_000,
             sources: 10_000,
             sort_records: 5_000_000,
+            log_templates: 4096,
         }
     }
 }
@@ -113,18 +119,23 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// A limit of zero, or one beyond what fits in memory on any machine (2^32 records).
+    /// A limit of zero, one beyond what fits in memory on any machine (2^32 records), or more than
+    /// 65,536 templates of log lines.
     pub fn validate(&self) -> Result<()> {
         for (field, value) in self.fields() {
             if !(1..=(u32::MAX as usize)).contains(&value) {
                 return Err(Error::config(field, value, "an integer from 1 to 4294967295"));
             }
         }
+        if self.log_templates > MAX_LOG_TEMPLATES {
+            let range = "an integer from 1 to 65536";
+            return Err(Error::config("limits.log_templates", self.log_templates, range));
+        }
         Ok(())
     }
 
     /// The paths of all fields with their values.
-    pub(crate) fn fields(&self) -> [(&'static str, usize); 18] {
+    pub(crate) fn fields(&self) -> [(&'static str, usize); 19] {
         [
             ("limits.entities", self.entities),
             ("limits.series", self.series),
@@ -144,6 +155,7 @@ impl Limits {
             ("limits.open_spans", self.open_spans),
             ("limits.sources", self.sources),
             ("limits.sort_records", self.sort_records),
+            ("limits.log_templates", self.log_templates),
         ]
     }
 }

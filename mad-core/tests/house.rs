@@ -28,6 +28,7 @@ const ORDER: &[&str] = &[
     "config",
     "robust",
     "graph",
+    "logs",
     "feature",
     "score",
     "guard",
@@ -98,7 +99,7 @@ fn paths_are_found_in_code_and_not_in_comments() {
 
 #[test]
 fn every_setting_and_stage_has_an_example() {
-    const STAGES: [&str; 13] = [
+    const STAGES: [&str; 14] = [
         "FeatureBuilder",
         "RowScorer",
         "SignalScorer",
@@ -111,6 +112,7 @@ fn every_setting_and_stage_has_an_example() {
         "TraceRanker",
         "TemplateExplainer",
         "ServiceGraph",
+        "LogTemplates",
         "Pipeline",
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

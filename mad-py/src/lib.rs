@@ -94,6 +94,8 @@ mod _core {
     #[pymodule_export]
     use super::stages::incident_grouper::IncidentGrouper;
     #[pymodule_export]
+    use super::stages::log_templates::LogTemplates;
+    #[pymodule_export]
     use super::stages::mad_scorer::{MadScorer, Score};
     #[pymodule_export]
     use super::stages::pipeline::Pipeline;

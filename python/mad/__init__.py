@@ -10,7 +10,8 @@
 The detector needs no training and no labels. The Rust core does the work; this package moves
 tables and bytes. Every stage can be used alone: `FeatureBuilder`, `RowScorer`, `Guardrails`,
 `IncidentGrouper`, `CulpritRanker`, `TemplateExplainer`, `ServiceGraph`, and for a single series
-`MadScorer`, `SlopeScorer`, `SilenceScorer` and `BinomialScorer`.
+`MadScorer`, `SlopeScorer`, `SilenceScorer` and `BinomialScorer`. `LogTemplates` finds the templates
+of log lines.
 """
 
 from mad import reference
@@ -24,6 +25,7 @@ from mad._core import (
     Incident,
     IncidentGrouper,
     InternalError,
+    LogTemplates,
     MadScorer,
     MetricCulprit,
     MetricRanking,
@@ -66,6 +68,7 @@ __all__ = [
     "Incident",
     "IncidentGrouper",
     "InternalError",
+    "LogTemplates",
     "MadScorer",
     "MetricCulprit",
     "MetricRanking",

@@ -27,6 +27,7 @@ __all__ = [
     "IncidentGrouper",
     "Inspector",
     "InternalError",
+    "LogTemplates",
     "MadScorer",
     "MetricCulprit",
     "MetricRanking",
@@ -926,6 +927,40 @@ class SeriesScores:
     @property
     def expected_high(self) -> _Floats: ...
     def __len__(self) -> int: ...
+
+@final
+class LogTemplates:
+    """Finds the templates of log lines while they come in: the text that lines have in common, with
+    `<*>` for each variable part.
+
+    The id of a line depends on the lines before it alone, however they are cut into calls. Later
+    lines may show that two templates are one; `final_ids` then maps the younger id to the older.
+    `config` is a `mad.Config`, a dict or None. At most `limits.log_templates` templates are kept.
+    When there are that many, those without a recent line are forgotten; if all have one, lines of
+    further kinds share the template `<*>` with the id 0. An object can be pickled and copied with
+    all that it has learnt, and threads can share it. Raises ValueError for a setting outside its
+    range.
+
+    >>> import mad
+    >>> templates = mad.LogTemplates()
+    >>> templates.learn(["order 17 took 12 ms", "gateway is silent", "order 18 took 9 ms"])
+    array([1, 2, 1])
+    >>> templates.templates()
+    [(1, 'order <*> took <*> ms', 2), (2, 'gateway is silent', 1)]
+    """
+
+    def __new__(cls, config: _Config = None) -> LogTemplates: ...
+    def learn(self, lines: Iterable[str | bytes]) -> npt.NDArray[np.int64]:
+        """Learns lines, an iterable of str or bytes; returns the ids of their templates as an array
+        of int64. Raises TypeError for other elements."""
+    def templates(self) -> list[tuple[int, str, int]]:
+        """All templates that are kept, as tuples of id, text and lines so far, by id."""
+    def final_ids(self) -> dict[int, int]:
+        """The ids that were merged, each with the id that it belongs to by now. An id that is
+        missing stands for itself."""
+    @property
+    def max_templates(self) -> int:
+        """The most templates that are kept at a time."""
 
 @final
 class MadScorer:

@@ -8,6 +8,7 @@ mod common;
 mod clocks;
 mod features;
 mod graph;
+mod log_templates;
 mod logs;
 #[cfg(feature = "simulate")]
 mod missing_spans;
