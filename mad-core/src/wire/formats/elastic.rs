@@ -319,6 +319,7 @@ impl ElasticReader {
             let mut point = SeriesPoint {
                 name: SeriesName { service, host: &origin.host, metric, resource: &resource },
                 key: None,
+                is_accepted: false,
                 at: time,
                 start: None,
                 position: self.position,

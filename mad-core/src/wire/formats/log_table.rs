@@ -16,23 +16,23 @@ use super::table::{Row, RowReader, delimiter_of};
 use crate::telemetry::RecordKind;
 use crate::wire::csv_fields::split_quoted;
 
-/// Columns of Application Insights and then of Log Analytics, and what they are called here.
-const AZURE: [(&str, &str); 14] = [
-    ("cloud_RoleName", "service"),
-    ("cloud_RoleInstance", "host"),
-    ("operation_Id", "trace_id"),
-    ("severityLevel", "level"),
-    ("outerMessage", "message"),
-    ("resultCode", "result_code"),
-    ("duration", "duration_ms"),
-    ("AppRoleName", "service"),
-    ("AppRoleInstance", "host"),
-    ("OperationId", "trace_id"),
-    ("SeverityLevel", "level"),
-    ("OuterMessage", "message"),
-    ("ResultCode", "result_code"),
-    ("TimeGenerated", "timestamp"),
+/// Fields of records, and the columns of Application Insights and of Log Analytics that hold them, the
+/// best first.
+const AZURE: [(&str, &[&str]); 9] = [
+    ("timestamp", &["timestamp", "TimeGenerated"]),
+    ("service", &["cloud_RoleName", "AppRoleName"]),
+    ("host", &["cloud_RoleInstance", "AppRoleInstance"]),
+    ("trace_id", &["operation_Id", "OperationId"]),
+    ("level", &["severityLevel", "SeverityLevel"]),
+    ("body", &["message", "Message", "outerMessage", "OuterMessage"]),
+    ("endpoint", &["url", "Url", "name", "Name"]),
+    ("status_code", &["resultCode", "ResultCode", "success", "Success"]),
+    ("latency_ms", &["duration", "DurationMs"]),
 ];
+/// The fields of a request alone, at the end of [`AZURE`].
+const OF_REQUESTS: usize = 3;
+/// Columns of CloudWatch with the log line; the others that begin so are about its storage.
+const OF_CLOUDWATCH: [&str; 2] = ["@timestamp", "@message"];
 /// Levels of Azure Monitor by their number.
 const LEVELS: [&str; 5] = ["TRACE", "INFO", "WARN", "ERROR", "FATAL"];
 /// Columns of which a table of logs has one beside its time.
@@ -73,6 +73,8 @@ fn column_of(text: &str) -> (&str, &str) {
 #[derive(Debug)]
 pub(super) struct LogTableReader {
     lines: JsonReader,
+    is_azure: bool,
+    has_requests: bool,
 }
 
 impl LogTableReader {
@@ -80,45 +82,54 @@ impl LogTableReader {
     pub fn new(options: &FormatOptions, first: &str) -> Self {
         let columns = columns(first.lines().next().unwrap_or_default());
         let has = |name: &str| columns.iter().any(|(column, _)| column == name);
-        let is_requests = has("resultCode") || has("ResultCode");
-        let own = if is_requests { RecordKind::Requests } else { RecordKind::Logs };
+        let has_requests = has("resultCode") || has("ResultCode");
+        let own = if has_requests { RecordKind::Requests } else { RecordKind::Logs };
         let options = FormatOptions { kind: options.kind.or(Some(own)), ..options.clone() };
-        Self { lines: JsonReader::new(&options, "") }
+        let lines = JsonReader::new(&options, "");
+        Self { lines, is_azure: !has("@timestamp"), has_requests }
+    }
+
+    /// The fields that a row of Azure Monitor states.
+    fn of_azure(&self, row: &Row<'_>) -> Map<String, Value> {
+        let left_out = if self.has_requests { 0 } else { OF_REQUESTS };
+        let known = AZURE.iter().take(AZURE.len() - left_out);
+        let stated = |column: &str| {
+            row.fields().find_map(|(name, text)| {
+                let (name, zone) = column_of(name);
+                (name == column && !text.is_empty()).then_some((text, zone))
+            })
+        };
+        let field = |(field, columns): &(&str, &[&str])| {
+            let (text, zone) = columns.iter().find_map(|column| stated(column))?;
+            let level = || text.parse().ok().and_then(|level: usize| LEVELS.get(level));
+            let value = match *field {
+                "timestamp" => time_of(text, zone),
+                "level" => Cow::Borrowed(level().map_or(text, |level| level)),
+                _ => Cow::Borrowed(text),
+            };
+            Some(((*field).to_owned(), Value::from(value)))
+        };
+        known.filter_map(field).collect()
     }
 }
 
 impl RowReader for LogTableReader {
     fn row(&mut self, row: &Row<'_>, position: u64, out: &mut Output<'_>) {
-        let is_azure = !row.fields().any(|(column, _)| column == "@timestamp");
-        let mut object = Map::new();
-        for (column, text) in row.fields().filter(|(_, text)| !text.is_empty()) {
-            if !is_azure {
-                object.insert(column.to_owned(), Value::from(text));
-                continue;
+        let object = if self.is_azure {
+            let (item, table) = (row.get("itemType"), row.get("Type"));
+            if item == "dependency" || table == "AppDependencies" {
+                let detail = "a call that the service made, not one that it served";
+                return out.refuse(detail, position);
             }
-            let (name, zone) = column_of(column);
-            let usual = AZURE.iter().find(|(known, _)| *known == name);
-            let name = usual.map_or(name, |(_, usual)| usual);
-            let value = match name {
-                "timestamp" => time_of(text, zone),
-                "level" => text
-                    .parse()
-                    .ok()
-                    .and_then(|number: usize| LEVELS.get(number))
-                    .map_or(Cow::Borrowed(text), |level| Cow::Borrowed(*level)),
-                _ => Cow::Borrowed(text),
-            };
-            // calls that a service made are none that it served
-            if matches!((name, text), ("itemType", "dependency") | ("Type", "AppDependencies")) {
-                return out
-                    .refuse("a call that the service made, not one that it served", position);
-            }
-            object.insert(name.to_owned(), Value::from(value));
-        }
-        // the group of CloudWatch: 123456789012:/aws/lambda/pay
-        let group = object.get("@log").and_then(Value::as_str).unwrap_or_default();
-        let group = group.rsplit(['/', ':']).next().unwrap_or_default().to_owned();
-        self.lines.set_service(&group);
+            self.of_azure(row)
+        } else {
+            // the group of CloudWatch: 123456789012:/aws/lambda/pay
+            let group = row.get("@log").rsplit(['/', ':']).next().unwrap_or_default();
+            self.lines.set_service(group);
+            let is_content = |name: &str| !name.starts_with('@') || OF_CLOUDWATCH.contains(&name);
+            let fields = row.fields().filter(|(name, text)| is_content(name) && !text.is_empty());
+            fields.map(|(name, text)| (name.to_owned(), Value::from(text))).collect()
+        };
         self.lines.line(&Value::Object(object).to_string(), position, out);
     }
 

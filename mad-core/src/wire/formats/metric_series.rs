@@ -36,6 +36,8 @@ pub(super) struct SeriesPoint<'p> {
     pub name: SeriesName<'p>,
     /// The key of the name, where it is known already.
     pub key: Option<u64>,
+    /// Whether records accept the names with any suffix: see [`SeriesName::is_accepted`].
+    pub is_accepted: bool,
     pub at: Timestamp,
     /// When the interval of the point, or its process, began.
     pub start: Option<Timestamp>,
@@ -50,8 +52,17 @@ impl SeriesPoint<'_> {
     }
 
     fn give_as(&mut self, of: SeriesName<'_>, suffix: &str, value: f64, n: u64) {
-        if !value.is_finite() {
+        if !value.is_finite() || !self.at.is_accepted() {
             return;
+        }
+        if self.is_accepted {
+            let joined =
+                if suffix.is_empty() { String::new() } else { [of.metric, suffix].concat() };
+            let metric = if suffix.is_empty() { of.metric } else { &joined };
+            let SeriesName { service, resource, host, .. } = of;
+            let point = MetricPoint::new(self.at, service, metric, value);
+            let record = Record::Metric(MetricPoint { resource, n, host, ..point });
+            return self.sink.record(record, self.position);
         }
         let most = MAX_NAME_BYTES - suffix.len();
         let name = fitted(cut(of.metric, most));
@@ -192,6 +203,7 @@ mod tests {
             points(&mut SeriesPoint {
                 name: SeriesName { service: "pay", host: "", metric: "m", resource: "" },
                 key: None,
+                is_accepted: false,
                 at: Timestamp::from_seconds(second),
                 start: None,
                 position: 1,

@@ -4,8 +4,11 @@ use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 
-use super::naming::cut;
+use super::naming::{cut, fitted, optional};
 use crate::limits::MAX_NAME_BYTES;
+
+/// At least as many bytes as any suffix of a metric has, such as `/error_share`.
+const LONGEST_SUFFIX: usize = 64;
 
 /// Where the points of one series belong.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +25,16 @@ impl SeriesName<'_> {
     pub fn key(&self) -> u64 {
         let Self { service, host, metric, resource } = *self;
         key_of((service, host, metric, resource))
+    }
+
+    /// Whether records accept these names as they are, also with a suffix of the metric and with
+    /// fewer labels. Other names have to be cut or cleaned for each record.
+    pub fn is_accepted(&self) -> bool {
+        let Self { service, host, metric, resource } = *self;
+        let names = [(service, fitted(service)), (metric, fitted(metric))];
+        let others = [(host, optional(host)), (resource, optional(resource))];
+        let is_short = metric.len() + LONGEST_SUFFIX <= MAX_NAME_BYTES;
+        is_short && names.into_iter().chain(others).all(|(name, fitted)| name == fitted)
     }
 }
 

@@ -99,6 +99,7 @@ impl DataPoint<'_> {
         let mut point = SeriesPoint {
             name,
             key: None,
+            is_accepted: false,
             at,
             start: time(self.start),
             position: *to.position,

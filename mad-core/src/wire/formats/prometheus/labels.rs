@@ -43,6 +43,8 @@ pub(in super::super) struct Series {
     pub(super) group: Option<Group>,
     /// The hash of the name, see [`SeriesName::key`].
     pub(super) name_key: u64,
+    /// Whether records accept the names as they are.
+    pub(super) is_accepted: bool,
     /// The hash of all labels.
     pub key: u64,
 }
@@ -106,6 +108,7 @@ impl Series {
         let outcome = Outcome::of(metric, &others).filter(|_| role == Role::Counter);
         let resource = resource_of(others.into_iter());
         let name = SeriesName { service, host, metric, resource: &resource };
+        let is_accepted = name.is_accepted();
         let group = |outcome: Outcome| {
             let key = SeriesName { resource: &outcome.resource, ..name }.key();
             Group { key, resource: outcome.resource, failed: outcome.failed }
@@ -117,6 +120,7 @@ impl Series {
             metric: metric.to_owned(),
             group: outcome.map(group),
             name_key: name.key(),
+            is_accepted,
             resource,
             role,
             key: key_of(all),

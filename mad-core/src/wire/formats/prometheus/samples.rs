@@ -22,6 +22,7 @@ impl Series {
         SeriesPoint {
             name: self.name(),
             key: Some(self.name_key),
+            is_accepted: self.is_accepted,
             at,
             start: None,
             position,
