@@ -27,6 +27,8 @@ use crate::time::{MINUTE, Timestamp};
 ///    callee also shows in its callers:
 ///    - The entity calls a service whose anomalies began no later.
 ///    - Its calls to another service spent longer in the network, no later.
+///    - It got more requests, and so did one of its callers no later: a surge goes from caller to
+///      callee. For the same reason a callee that got more requests does not explain such a caller.
 ///    - Only missing requests or missing spans speak against it, and one of its callers failed
 ///      because of another callee. A service that was never called is not a cause.
 /// 4. **Other incidents.** The weight of an entity in [another

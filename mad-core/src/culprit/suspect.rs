@@ -42,6 +42,12 @@ impl Suspect {
         self.evidence.keys().any(|signal| signal.request() != Some(Signal::RequestCount))
     }
 
+    /// Whether it got more requests than expected.
+    pub fn has_surge(&self) -> bool {
+        let mut evidence = self.evidence.values();
+        evidence.any(|one| one.z > 0.0 && one.signal.request() == Some(Signal::RequestCount))
+    }
+
     /// The called service, if the entity stands for the calls from one service to another.
     pub fn callee<'a>(&self, entity: &'a Entity) -> Option<&'a str> {
         let has_gap = self.evidence.keys().any(|signal| signal.as_str() == NETWORK_GAP);

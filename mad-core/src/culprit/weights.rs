@@ -37,6 +37,8 @@ struct SuspectService {
     weight: Option<f64>,
     /// Whether anything but missing requests or spans was flagged.
     present: bool,
+    /// Start of the first flagged row of the suspects that got more requests than expected.
+    surge: Option<Timestamp>,
     callees: Vec<Arc<str>>,
 }
 
@@ -70,7 +72,10 @@ pub(super) fn weigh(
         let explaining = callees.filter_map(|callee| {
             let service = services.get(&**callee)?;
             let weight = service.weight?;
-            let explains = **callee != *entity.service && service.began_by(first, suspect.step);
+            // a surge goes from caller to callee, and so does what it causes
+            let is_surge = own.surge.is_some() && service.surge.is_some();
+            let explains =
+                **callee != *entity.service && !is_surge && service.began_by(first, suspect.step);
             explains.then_some((callee, service.present, weight))
         });
         // a present callee explains more than one that is only absent; then the heavier one
@@ -101,7 +106,8 @@ pub(super) fn weigh(
         suspect.changes.truncate(MAX_CHANGES);
         let explained =
             suspect.explained_by.is_some() && context.metric_share(&entity.service).is_none();
-        if explained || suspect.not_called.is_some() || suspect.slow_calls_to.is_some() {
+        let surges = suspect.has_surge() && surge_comes_from_caller(&services, &entity.service);
+        if explained || surges || suspect.not_called.is_some() || suspect.slow_calls_to.is_some() {
             suspect.weight *= EXPLAINED;
         }
         if let Some(departure) = departure.filter(|_| !suspect.departed) {
@@ -134,10 +140,14 @@ fn services<'a>(
             is_onset_known: true,
             weight: None,
             present: false,
+            surge: None,
             callees: context.callees(&entity.service),
         };
         let known = services.entry(&entity.service).or_insert_with(new);
         known.present |= !suspect.is_only_absent();
+        if suspect.has_surge() {
+            known.surge = Some(known.surge.map_or(first, |known| known.min(first)));
+        }
         // once a suspect can explain callers, only such suspects count for the start
         match (known.weight, suspect.can_explain_callers()) {
             (None, true) => known.first = first,
@@ -151,6 +161,18 @@ fn services<'a>(
         }
     }
     services
+}
+
+/// Whether a caller of a service got more requests no later than the service did.
+fn surge_comes_from_caller(services: &BTreeMap<&str, SuspectService>, name: &str) -> bool {
+    let Some((own, surge)) = services.get(name).and_then(|own| Some((own, own.surge?))) else {
+        return false;
+    };
+    services.iter().any(|(caller, of)| {
+        *caller != name
+            && of.callees.iter().any(|callee| **callee == *name)
+            && of.surge.is_some_and(|first| first <= surge.plus(own.step.max(of.step)))
+    })
 }
 
 /// Calls that spent longer in the network although the callee was not anomalous.

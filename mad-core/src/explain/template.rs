@@ -341,7 +341,10 @@ fn causes_of(ranking: &Ranking, incident: &Incident) -> Vec<String> {
     }
     let service = one_line(&incident.entity.service);
     let own = ranking.culprits.iter().find(|culprit| culprit.entity == incident.entity);
-    if let Some(callee) = own.and_then(|own| own.explained_by.as_ref()) {
+    let explaining = own.and_then(|own| own.explained_by.as_ref());
+    let first = ranking.culprits.first().map(|first| &first.entity.service);
+    // where the callee is not the culprit either, the causes of the culprit say more
+    if let Some(callee) = explaining.filter(|callee| first == Some(*callee)) {
         let callee = one_line(callee);
         // within one step the order of their beginnings is not known
         out.push(format!(

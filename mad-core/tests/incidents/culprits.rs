@@ -197,6 +197,34 @@ fn the_worst_callee_explains_its_caller_and_fewer_calls_do_not() {
 }
 
 #[test]
+fn a_surge_comes_from_the_callers_and_so_does_what_it_causes() {
+    let (alpha, bravo, delta) = (1, 3, 0);
+    let surge = |entity, at, is_slow: bool| {
+        let mut row = row(entity, at, 9.0);
+        let slow = is_slow.then(|| signal(Signal::P95Latency, 8.0));
+        row.signals = [signal(Signal::RequestCount, 9.0)].into_iter().chain(slow).collect();
+        row
+    };
+    let first = |rows: &[FlaggedRow]| {
+        let ranking = ranker(15.0, 10).rank_with(rows, &table(), minute(15), &Calls);
+        let first = &ranking.culprits[0];
+        (first.entity.service.to_string(), first.score)
+    };
+    // all get more requests, and those behind the front become slow
+    let (name, share) =
+        first(&[surge(alpha, 10, false), surge(bravo, 10, true), surge(delta, 10, true)]);
+    assert_eq!(name, "alpha");
+    assert!(share > 0.6, "{share}");
+    // the callers repeat their calls of a slow callee, and get no more requests themselves
+    let rows = [row(alpha, 10, 9.0), row(bravo, 10, 9.0), surge(delta, 10, true)];
+    assert_eq!(first(&rows).0, "delta");
+    // the callee had more requests before its caller had
+    let rows = [surge(bravo, 12, false), surge(bravo, 13, false)];
+    let early = [surge(delta, 9, true), surge(delta, 10, true)];
+    assert_eq!(first(&[rows, early].concat()).0, "delta");
+}
+
+#[test]
 fn a_service_that_was_never_called_is_not_the_cause() {
     let (alpha, bravo, charlie, delta) = (1, 3, 5, 0);
     let without = |entity, at, name: SignalName, z| {

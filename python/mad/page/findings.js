@@ -35,13 +35,11 @@ export function roles(found) {
   const { explanation, ranking } = found;
   const box = (title, kind, ...content) => h("div", { class: `card role ${kind}` }, h("h2", {}, title), content);
   const [first] = ranking.culprits;
-  const ofService = ranking.culprits.filter((one) => one.service === first.service).reduce((sum, one) => sum + one.score, 0);
+  const isOne = first && found.affected.length > 1 && found.affected.every((name) => `${name} `.startsWith(`${first.service} `));
   const certainty =
     ranking.abstained || !first
       ? "No single culprit stands out."
-      : ofService > first.score
-        ? `${share(ofService)} of the evidence points to ${short(visible(first.service), 50)}, ${share(first.score)} to it alone.`
-        : `${share(first.score)} of the evidence points to it.`;
+      : `${isOne ? `All that is affected belongs to ${short(visible(first.service), 50)}. ` : ""}${share(first.score)} of the evidence points to it.`;
   return h(
     "div",
     { class: "roles-grid" },

@@ -115,7 +115,7 @@ function box(node, role) {
     s("title", {}, entityName(node)),
     s("rect", { x: node.x, y: node.y, width: WIDTH, height: HEIGHT, rx: 8, class: `node ${kind}` }),
     text(short(entityName({ service: node.service }), 25), 19, "strong"),
-    text(short(entityName({ endpoint: node.endpoint }), 28), 34, "soft"),
+    text(node.endpoint ? short(entityName({ endpoint: node.endpoint }), 28) : "all endpoints", 34, "soft"),
     text(`${role}, ${clock(node.at)}`, 50, kind),
   );
 }
