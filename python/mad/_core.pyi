@@ -958,6 +958,10 @@ class LogTemplates:
     def final_ids(self) -> dict[int, int]:
         """The ids that were merged, each with the id that it belongs to by now. An id that is
         missing stands for itself."""
+    def clusters(self, clusters: int = 8) -> list[tuple[int, list[str], list[int]]]:
+        """The templates grouped by their words (TF-IDF and k-means without random numbers) into at
+        most `clusters` clusters, those with most lines first: tuples of lines, the words that
+        describe the cluster best, and the ids of its templates, those with most lines first."""
     @property
     def max_templates(self) -> int:
         """The most templates that are kept at a time."""

@@ -11,9 +11,12 @@
 //! assert_eq!(all, ["order <*> of ada paid after <*> ms", "payment gateway does not answer"]);
 //! ```
 
+mod cluster;
+mod context;
 mod evidence;
 mod key_map;
 mod mask;
+mod pieces;
 mod state;
 mod template;
 mod templates;
@@ -22,4 +25,5 @@ mod token;
 mod tokenize;
 mod variation;
 
+pub use cluster::{LogCluster, cluster};
 pub use templates::{LogTemplate, LogTemplates};

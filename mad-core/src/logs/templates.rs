@@ -179,11 +179,11 @@ impl LogTemplates {
     fn seen(&mut self, whole: u64) -> Option<u32> {
         let form = self.forms.get_mut(&whole)?;
         form.last = self.lines;
-        if let Some(&into) = self.merged.get(&form.template) {
-            form.template = into;
+        if self.live.contains_key(&form.template) {
+            return Some(form.template);
         }
-        let id = form.template;
-        self.live.contains_key(&id).then_some(id)
+        form.template = *self.merged.get(&form.template)?;
+        self.live.contains_key(&form.template).then_some(form.template)
     }
 
     /// The id that an id belongs to by now, if its template is still known.

@@ -72,7 +72,30 @@ pub(super) fn part(text: &[u8], start: usize, end: usize) -> &[u8] {
     text.get(start..end).unwrap_or_default()
 }
 
-/// Which classes of bytes a word has.
+/// The classes of the bytes of a word.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Classes(u8);
+
+impl Classes {
+    /// Whether a word ends before this byte; if not, its class is noted.
+    pub fn ends(&mut self, byte: u8) -> bool {
+        let class = class(byte);
+        let ends = class & (MARK | SPACE) != 0;
+        self.0 |= if ends { 0 } else { class };
+        ends
+    }
+
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there are letters alone, of any language.
+    pub fn is_plain(self) -> bool {
+        self.0 & (DIGIT | INNER) == 0
+    }
+}
+
+/// Which classes of bytes a word has, and how many of some.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Kinds {
     seen: u8,

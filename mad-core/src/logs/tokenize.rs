@@ -1,10 +1,12 @@
 //! Splits a line into tokens and finds its variable parts by their form and place.
 
+use super::context::{Before, before};
 use super::mask::{
-    colon_groups, escape_end, is_host_with_port, is_parameter, is_secret_name, is_text_key,
-    is_unit, is_value_word, is_variable, names_next, repeated_size, timestamp, written_date,
+    colon_groups, escape_end, is_host_with_port, is_text_key, is_unit, is_value_word, is_variable,
+    repeated_size, timestamp, written_date,
 };
-use super::text::{Kinds, byte, ends_word, hash, is_hex, is_inner, is_mark, is_space, part};
+use super::pieces::{has_port, nested_end, signed, skeleton, word_end};
+use super::text::{Kinds, byte, hash, is_hex, is_inner, is_mark, is_space, part};
 use super::token::{Token, TokenKind, WILD};
 
 /// Tokens of a line that are read. What follows counts as one variable part.
@@ -126,7 +128,7 @@ impl Tokenizer {
             let digits = text.iter().skip(at + 1).take_while(|byte| byte.is_ascii_digit()).count();
             let end = at + 1 + digits;
             if end > at + 1 && byte(text, end) == b' ' {
-                let unit = word_end(text, end + 1);
+                let (unit, _) = word_end(text, end + 1);
                 if is_unit(part(text, end + 1, unit)) {
                     self.variable(at, unit, spaced);
                     return unit;
@@ -185,7 +187,7 @@ impl Tokenizer {
         if is_key || message || !(after_key || one_word) {
             return start;
         }
-        if Kinds::of(content).digits > 0 || self.behind_secret(text) {
+        if Kinds::of(content).digits > 0 || before(&self.tokens, text) == Before::Secret {
             self.variable(start, end, false);
         } else {
             self.soft(start, end, false);
@@ -195,58 +197,68 @@ impl Tokenizer {
 
     /// Adds the tokens of a word; returns where the next token begins.
     fn word(&mut self, text: &[u8], start: usize, spaced: bool) -> usize {
-        let mut kinds = Kinds::default();
-        let mut end = start;
-        while end < text.len() {
-            let next = byte(text, end);
-            // an apostrophe between letters belongs to the word
-            let apostrophe = next == b'\''
-                && end > start
-                && byte(text, end - 1).is_ascii_alphabetic()
-                && byte(text, end + 1).is_ascii_lowercase();
-            if ends_word(next) && !apostrophe {
-                break;
-            }
-            kinds.add(next);
-            end += 1;
+        let (mut end, mut seen) = word_end(text, start);
+        // an apostrophe between letters belongs to the word
+        while byte(text, end) == b'\''
+            && byte(text, end - 1).is_ascii_alphabetic()
+            && byte(text, end + 1).is_ascii_lowercase()
+        {
+            let (next, more) = word_end(text, end + 1);
+            (end, seen) = (next, seen.and(more));
         }
         if let Some(end) = self.special(text, start, end, spaced) {
             return end;
+        }
+        if seen.is_plain() {
+            return self.plain(text, start, end, spaced);
         }
         // the dots at the end of a sentence
         let mut last = end;
         while last > start + 1 && byte(text, last - 1) == b'.' {
             last -= 1;
-            kinds.dots -= 1;
         }
         let word = part(text, start, last);
+        let kinds = Kinds::of(word);
+        let before = before(&self.tokens, text);
         if is_value_word(word)
             || is_variable(word, kinds)
-            || self.behind_secret(text)
+            || before == Before::Secret
             || kinds.dots > 0 && has_port(text, end) && is_host_with_port(word, kinds)
         {
             self.variable(start, last, spaced);
-        } else if self.behind_equals() || self.behind_noun(text) || self.behind_parameter(text) {
+        } else if before == Before::Name {
             if kinds.digits > 2 || byte(word, 0).is_ascii_digit() {
                 self.variable(start, last, spaced);
             } else {
                 self.soft(start, last, spaced);
             }
         } else if kinds.digits == 0 {
-            if spaced && is_unit(word) && self.behind_number() {
-                let end = repeated_size(text, last).unwrap_or(last);
-                self.push(start, end, TokenKind::Soft, spaced, UNIT);
-                if end > last {
-                    return end;
-                }
-            } else {
-                self.push(start, last, TokenKind::Word, spaced, hash(word));
-            }
+            last = self.plain(text, start, last, spaced);
         } else {
             self.split(text, start, last, spaced);
         }
         for at in last..end {
             self.push(at, at + 1, TokenKind::Mark, false, u64::from(b'.'));
+        }
+        end.max(last)
+    }
+
+    /// Adds a word without digits; returns where the next token begins.
+    fn plain(&mut self, text: &[u8], start: usize, end: usize, spaced: bool) -> usize {
+        let word = part(text, start, end);
+        if is_value_word(word) {
+            self.variable(start, end, spaced);
+            return end;
+        }
+        match before(&self.tokens, text) {
+            Before::Secret => self.variable(start, end, spaced),
+            Before::Name => self.soft(start, end, spaced),
+            Before::Number if spaced && is_unit(word) => {
+                let repeated = repeated_size(text, end).unwrap_or(end);
+                self.push(start, repeated, TokenKind::Soft, spaced, UNIT);
+                return repeated;
+            }
+            _ => self.push(start, end, TokenKind::Word, spaced, hash(word)),
         }
         end
     }
@@ -378,110 +390,4 @@ impl Tokenizer {
             self.push(start, end, TokenKind::Soft, spaced, class);
         }
     }
-
-    /// Whether the value of a secret follows: behind `password=`, `"token":"` or `Bearer`.
-    fn behind_secret(&self, text: &[u8]) -> bool {
-        let mut before = self.tokens.iter().rev();
-        let Some(last) = before.next() else { return false };
-        if last.kind == TokenKind::Word {
-            return last.text(text).eq_ignore_ascii_case(b"bearer");
-        }
-        let quote = u64::from(b'"');
-        let is_mark = |token: &Token, mark: u8| {
-            token.kind == TokenKind::Mark && token.class == u64::from(mark)
-        };
-        let mut last = last;
-        if is_mark(last, b'"') {
-            let Some(next) = before.next() else { return false };
-            last = next;
-        }
-        if !is_mark(last, b':') && !is_mark(last, b'=') {
-            return false;
-        }
-        before
-            .find(|token| token.kind != TokenKind::Mark || token.class != quote)
-            .is_some_and(|name| name.kind == TokenKind::Word && is_secret_name(name.text(text)))
-    }
-
-    fn behind_equals(&self) -> bool {
-        self.tokens
-            .last()
-            .is_some_and(|last| last.kind == TokenKind::Mark && last.class == u64::from(b'='))
-    }
-
-    fn behind_noun(&self, text: &[u8]) -> bool {
-        self.tokens
-            .last()
-            .is_some_and(|last| last.kind == TokenKind::Word && names_next(last.text(text)))
-    }
-
-    /// Whether a colon follows the name of a parameter, such as `orderId`, before this word.
-    fn behind_parameter(&self, text: &[u8]) -> bool {
-        let [.., name, colon] = self.tokens.as_slice() else { return false };
-        if colon.kind != TokenKind::Mark || colon.class != u64::from(b':') || colon.spaced {
-            return false;
-        }
-        let name_text = name.text(text);
-        let kinds = Kinds::of(name_text);
-        name.kind == TokenKind::Word
-            && !kinds.has_inner()
-            && kinds.has_lower()
-            && (is_parameter(name_text)
-                || kinds.underscores > 0
-                || name_text.iter().skip(1).any(u8::is_ascii_uppercase))
-    }
-
-    fn behind_number(&self) -> bool {
-        self.tokens.last().is_some_and(|last| last.kind == TokenKind::Variable)
-    }
-}
-
-/// Whether a colon and a number follow.
-fn has_port(text: &[u8], end: usize) -> bool {
-    byte(text, end) == b':' && byte(text, end + 1).is_ascii_digit()
-}
-
-/// Whether a hyphen is the sign of a number in an identifier: `blk_-42`.
-fn signed(text: &[u8], at: usize) -> bool {
-    at > 0
-        && byte(text, at) == b'-'
-        && byte(text, at - 1) == b'_'
-        && byte(text, at + 1).is_ascii_digit()
-}
-
-fn word_end(text: &[u8], start: usize) -> usize {
-    let mut at = start;
-    while at < text.len() && !ends_word(byte(text, at)) {
-        at += 1;
-    }
-    at
-}
-
-/// The class of a word in which each run of digits counts as the same.
-fn skeleton(piece: &[u8]) -> u64 {
-    let mut class = 0;
-    for run in piece.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
-        let digits = run.first().is_some_and(u8::is_ascii_digit);
-        class = hash(&u64::to_le_bytes(class)) ^ if digits { WILD } else { hash(run) };
-    }
-    class
-}
-
-/// The place of the bracket that closes the one at `start`, if a list or record stands between.
-fn nested_end(text: &[u8], start: usize, is_value: bool) -> Option<usize> {
-    let (mut depth, mut listed) = (0_usize, is_value);
-    for at in start..text.len() {
-        match byte(text, at) {
-            b'[' | b'(' | b'{' => depth += 1,
-            b']' | b')' | b'}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return (listed && at > start + 1).then_some(at);
-                }
-            }
-            b',' | b'=' => listed = true,
-            _ => {}
-        }
-    }
-    listed.then_some(text.len())
 }

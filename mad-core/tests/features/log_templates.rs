@@ -1,6 +1,7 @@
 //! Templates of log lines: variable parts, grouping, unusual lines, limits and saved state.
 
 use mad_core::LogTemplates;
+use mad_core::logs::cluster;
 use proptest::prelude::*;
 
 /// The text of the only template of some lines.
@@ -140,6 +141,31 @@ fn json_lines_group_by_their_message() {
 }
 
 #[test]
+fn templates_group_by_their_words() {
+    let mut templates = LogTemplates::new(100);
+    for (line, times) in [
+        ("checkout of order 17 done", 50),
+        ("checkout of order 17 failed", 5),
+        ("database connection refused by peer", 30),
+        ("database connection timed out", 20),
+        ("17 42", 3),
+    ] {
+        for _ in 0..times {
+            templates.learn(line.as_bytes());
+        }
+    }
+    let clusters = cluster(&templates.templates(), 2);
+    let counts: Vec<_> =
+        clusters.iter().map(|found| (found.count, found.templates.len())).collect();
+    assert_eq!(counts, [(55, 2), (50, 2), (3, 1)]);
+    assert!(clusters[1].terms.contains(&"database".to_owned()), "{clusters:?}");
+    assert!(clusters[2].terms.is_empty());
+    assert_eq!(cluster(&templates.templates(), 1000).len(), 5);
+    assert_eq!(cluster(&templates.templates(), 0).len(), 2);
+    assert_eq!(cluster(&[], 8), []);
+}
+
+#[test]
 fn a_full_memory_has_a_last_resort_and_forgets_the_oldest() {
     let mut templates = LogTemplates::new(20);
     let word = |n: u32| -> String {
@@ -248,6 +274,22 @@ proptest! {
         if all.iter().all(|known| known.id != 0) && lines.len() < most {
             prop_assert_eq!(all.iter().map(|known| known.count).sum::<u64>(), lines.len() as u64);
         }
+    }
+
+    #[test]
+    fn clusters_hold_every_template_once(lines in lines(), clusters in 0..80_usize) {
+        let mut templates = LogTemplates::new(60);
+        for line in &lines {
+            templates.learn(line);
+        }
+        let all = templates.templates();
+        let found = cluster(&all, clusters);
+        prop_assert!(found.len() <= clusters.clamp(1, 64) + 1);
+        prop_assert!(found.is_sorted_by(|a, b| a.count >= b.count));
+        let mut held: Vec<u32> = found.iter().flat_map(|found| found.templates.clone()).collect();
+        held.sort_unstable();
+        prop_assert_eq!(held, all.iter().map(|known| known.id).collect::<Vec<_>>());
+        prop_assert_eq!(&cluster(&all, clusters), &found);
     }
 
     #[test]

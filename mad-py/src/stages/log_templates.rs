@@ -32,6 +32,9 @@ pub struct LogTemplates {
     state: Shared<mad_core::LogTemplates>,
 }
 
+/// Lines, describing words and ids of templates.
+type Cluster = (u64, Vec<String>, Vec<u32>);
+
 /// One line as Python holds it, or a copy where Python's text is not UTF-8.
 enum Line {
     Text(PyBackedStr),
@@ -108,6 +111,18 @@ impl LogTemplates {
             ids.set_item(from, into)?;
         }
         Ok(ids)
+    }
+
+    /// The templates grouped by their words (TF-IDF and k-means without random numbers) into at most
+    /// `clusters` clusters, those with most lines first: tuples of lines, the words that describe the
+    /// cluster best, and the ids of its templates, those with most lines first.
+    #[pyo3(signature = (clusters=8))]
+    fn clusters(&self, py: Python<'_>, clusters: usize) -> PyResult<Vec<Cluster>> {
+        let group = |state: &mut mad_core::LogTemplates| {
+            mad_core::logs::cluster(&state.templates(), clusters)
+        };
+        let found = self.state.with(py, group)?;
+        Ok(found.into_iter().map(|found| (found.count, found.terms, found.templates)).collect())
     }
 
     /// The most templates that are kept at a time.

@@ -34,6 +34,8 @@ examples:
   mad explain out --service payments   why its endpoints are flagged or not
   mad culprits out --at 2026-01-06T10:54:00Z
   mad graph spans.csv --out graph.html draw the service graph
+  mad log-templates app.log            list the kinds of lines of a log
+  mad cluster-logs app.log             group them by their words
   mad plot out --out pictures          write PNG and SVG
   mad serve --data DIR                 run the live service
   mad dashboard out                    filters, plots and replays in a browser
@@ -79,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
         alert,
         bench,
         change,
+        cluster_logs,
         config,
         culprits,
         dashboard,
@@ -90,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
         gate,
         graph,
         inspect,
+        log_templates,
         mcp,
         plot,
         replay,
@@ -125,6 +129,8 @@ def parser() -> argparse.ArgumentParser:
         culprits,
         gate,
         graph,
+        log_templates,
+        cluster_logs,
         plot,
         evaluate,
         simulate,
@@ -135,7 +141,7 @@ def parser() -> argparse.ArgumentParser:
     )
     for module in modules:
         command = commands.add_parser(
-            module.__name__.rpartition(".")[2],
+            module.__name__.rpartition(".")[2].replace("_", "-"),
             parents=[common],
             help=module.HELP,
             description=module.DESCRIPTION,
