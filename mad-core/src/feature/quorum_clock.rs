@@ -162,6 +162,12 @@ impl QuorumClock {
         self.spacing
     }
 
+    /// The newest reading that was right, or the clock where that is later.
+    pub fn newest_right(&self) -> Option<Timestamp> {
+        let right = self.right.map(Timestamp::from_nanos);
+        self.clock.map(|clock| right.map_or(clock, |right| right.max(clock)))
+    }
+
     /// The latest time of a right source.
     pub fn plausible(&self) -> Timestamp {
         let beyond = self.lateness.saturating_add(self.lag());

@@ -36,10 +36,14 @@ struct Regular {
 /// The time in which a host that returned sends what it kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct CatchUp {
-    /// The clock at which it ends.
+    /// The time of the others at which it ends.
     ends: i64,
+    /// The clock at which it ends at last.
+    latest: i64,
     /// The newest reading in it.
     newest: i64,
+    /// How far that was behind the others when the time to catch up was set.
+    behind: i64,
     /// Whether the silence before was long enough for an outage.
     is_outage: bool,
 }
@@ -53,7 +57,11 @@ struct CatchUp {
 /// clock is further than such a pause ahead of its newest reading, it is *missed*: the watermark
 /// stays at that reading, for at most `wait_for_source_seconds` of the clock. When a missed host
 /// sends again, the watermark stays for as long as the silence lasted, at most 20 seconds more, in
-/// which the host catches up. If it is not on time then, or was silent for less than 20 seconds, it has
+/// which the host catches up. After a silence of more than 20 seconds it stays for 20 seconds more
+/// each time the host has come nearer to the others by the longest pause of a regular one, so that a
+/// host that needs several batches loses none of them. This lasts for `wait_for_source_seconds` at
+/// most. It is measured by the newest right reading of all hosts, because the clock lags
+/// behind it by a varying time. If the host is not on time then, or was silent for less than 20 seconds, it has
 /// to be regular for 60 seconds before it is missed again, so that a host that lags all the time
 /// delays nothing.
 ///
@@ -78,6 +86,13 @@ pub(super) struct SourceWaits {
     missed: Option<i64>,
     /// The clock from which on the hosts are looked at again.
     look_at: i64,
+    /// The time of the others at which the first time to catch up ends.
+    #[serde(default)]
+    ends_at: Option<i64>,
+    /// The newest right reading of all hosts, nanoseconds. While a host sends old records, that of the
+    /// window lags.
+    #[serde(default)]
+    now: i64,
     /// The host of the newest record and the second of its reading.
     newest: Option<(u32, i64)>,
 }
@@ -93,12 +108,20 @@ impl SourceWaits {
             lost: None,
             missed: None,
             look_at: i64::MIN,
+            ends_at: None,
+            now: i64::MIN,
             newest: None,
         }
     }
 
-    /// Takes the reading of a record, late or not.
-    pub fn observe(&mut self, source: SourceId, reading: Timestamp, clock: Timestamp) {
+    /// Takes the reading of a record, late or not. `now` is the newest right reading of all hosts.
+    pub fn observe(
+        &mut self,
+        source: SourceId,
+        reading: Timestamp,
+        clock: Timestamp,
+        now: Timestamp,
+    ) {
         let SourceId::Host(host) = source else { return };
         let (at, clock) = (reading.nanos(), clock.nanos());
         let newest = Some((host, at.div_euclid(SECOND)));
@@ -106,6 +129,7 @@ impl SourceWaits {
             return;
         }
         self.newest = newest;
+        let now = self.pass(now);
         let is_on_time = at >= clock.saturating_sub(self.lateness);
         let pause = self.pause();
         let Some(known) = self.hosts.get_mut(&host) else {
@@ -115,7 +139,7 @@ impl SourceWaits {
             return;
         };
         if let Some(catches_up) = &mut known.catches_up {
-            catches_up.newest = catches_up.newest.max(at);
+            catches_up.advance(at, now, pause);
             return;
         }
         let silence = clock.saturating_sub(known.last);
@@ -123,10 +147,15 @@ impl SourceWaits {
             if !is_on_time {
                 self.in_vain = 0;
             }
-            let ends = clock.saturating_add(silence.min(CATCH_UP));
-            let is_outage = silence > CATCH_UP;
-            known.catches_up = Some(CatchUp { ends, newest: at, is_outage });
-            self.look_at = self.look_at.min(ends);
+            let ends = now.saturating_add(silence.min(CATCH_UP));
+            known.catches_up = Some(CatchUp {
+                ends,
+                latest: clock.saturating_add(self.longest),
+                newest: at,
+                behind: now.saturating_sub(at),
+                is_outage: silence > CATCH_UP,
+            });
+            self.ends_at = Some(self.ends_at.map_or(ends, |first| first.min(ends)));
         } else if is_on_time {
             if at.saturating_sub(known.last) > pause {
                 known.since = at;
@@ -136,23 +165,31 @@ impl SourceWaits {
     }
 
     /// The reading at which the watermark waits; None where no host is missed.
-    pub fn until(&mut self, clock: Timestamp) -> Option<Timestamp> {
-        if clock.nanos() >= self.look_at {
-            self.look(clock.nanos());
+    pub fn until(&mut self, clock: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let (clock, now) = (clock.nanos(), self.pass(now));
+        if clock >= self.look_at || self.ends_at.is_some_and(|ends| now >= ends) {
+            self.look(clock, now);
         }
         self.missed.map(Timestamp::from_nanos)
     }
 
-    fn look(&mut self, clock: i64) {
+    /// The time of the others, which never moves back.
+    fn pass(&mut self, now: Timestamp) -> i64 {
+        self.now = self.now.max(now.nanos());
+        self.now
+    }
+
+    fn look(&mut self, clock: i64, now: i64) {
         let pause = self.pause();
         let Self { longest, in_vain, lost, .. } = self;
         let longest = *longest;
         let mut missed: Option<i64> = None;
         let mut next = clock.saturating_add(pause);
+        let mut first_end: Option<i64> = None;
         self.hosts.retain(|_, host| {
             let last = host.last;
-            if let Some(CatchUp { ends, newest, is_outage }) = host.catches_up {
-                if clock >= ends {
+            if let Some(CatchUp { ends, latest, newest, is_outage, .. }) = host.catches_up {
+                if now >= ends || clock >= latest {
                     // one that is on time again after an outage is regular
                     let is_regular = is_outage && clock.saturating_sub(newest) <= pause;
                     let (since, last) =
@@ -160,7 +197,8 @@ impl SourceWaits {
                     *host = Regular { since, last, catches_up: None };
                 } else {
                     missed = Some(missed.map_or(last, |missed| missed.min(last)));
-                    next = next.min(ends);
+                    next = next.min(latest);
+                    first_end = Some(first_end.map_or(ends, |first| first.min(ends)));
                 }
                 return true;
             }
@@ -185,11 +223,24 @@ impl SourceWaits {
             false
         });
         self.missed = missed;
+        self.ends_at = first_end;
         self.look_at = next.max(clock.saturating_add(LOOK));
     }
 
     fn pause(&self) -> i64 {
         self.lateness.clamp(LEAST_PAUSE, MOST_PAUSE)
+    }
+}
+
+impl CatchUp {
+    /// Takes a reading of the host, and gives it more time when it comes nearer to the others.
+    fn advance(&mut self, at: i64, now: i64, pause: i64) {
+        self.newest = self.newest.max(at);
+        let behind = now.saturating_sub(self.newest);
+        if self.is_outage && behind.saturating_add(pause) <= self.behind {
+            self.behind = behind;
+            self.ends = self.ends.max(now.saturating_add(CATCH_UP));
+        }
     }
 }
 

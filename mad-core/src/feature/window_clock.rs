@@ -203,7 +203,8 @@ impl<T> WindowClock<T> {
             return Offered::Enters(record);
         }
         if let Some(clock) = self.quorum.clock() {
-            self.waits.observe(record.source, record.reading, clock);
+            let now = self.quorum.newest_right().unwrap_or(clock);
+            self.waits.observe(record.source, record.reading, clock, now);
         }
         // The step is closed. Its row was judged and is not opened again.
         if end <= self.watermark {
@@ -279,7 +280,11 @@ impl<T> WindowClock<T> {
         let lag = if self.paused { LONGEST_PAUSE.max(self.quorum.reach()) } else { 0 };
         let behind = self.lateness.saturating_add(lag);
         let Some(clock) = self.event_time() else { return false };
-        let waits_at = if self.bounded_input { None } else { self.waits.until(clock) };
+        let waits_at = if self.bounded_input {
+            None
+        } else {
+            self.waits.until(clock, self.quorum.newest_right().unwrap_or(clock))
+        };
         self.raise(waits_at.map_or(clock, |at| at.min(clock)).plus(-behind))
     }
 

@@ -86,16 +86,14 @@ proptest! {
         every in prop_oneof![Just(1_i64), Just(2), Just(5)],
         hosts in 3_usize..7,
         is_shared in any::<bool>(),
-        returns in prop_oneof![Just(usize::MAX), Just(60)],
+        returns in prop_oneof![Just(usize::MAX), Just(60), Just(30), Just(20)],
     ) {
         let mut fleet = Fleet::new(180.0, hosts, every, is_shared);
         fleet.seconds(before, |_| false, usize::MAX);
         fleet.seconds(seconds, |host| host == 0, usize::MAX);
         prop_assert!(fleet.lag() <= 180 + 60);
-        // with pauses of 5 seconds between batches, one that sends several of them is not on time when
-        // the wait ends; a host is waited for again at once after an outage of 60 seconds and more
-        let returns = if every < 5 { returns } else { usize::MAX };
-        fleet.seconds(50, |_| false, returns);
+        // one that needs five batches and more has caught up before it is cut off again
+        fleet.seconds(if returns < 60 { 80 } else { 50 }, |_| false, returns);
         fleet.seconds(seconds, |host| host == 0 && seconds > 60, usize::MAX);
         fleet.seconds(240, |_| false, returns);
         prop_assert_eq!(fleet.late(), 0);
