@@ -24,6 +24,13 @@ pub(super) fn needed(line: &[u8], tokens: &[Token], place: usize, constants: usi
     if constants < 2 {
         return None;
     }
+    // The name of a value, such as `size` in `size=3`, is no value.
+    let is_equals = |next: &Token| {
+        next.kind == TokenKind::Mark && next.class == u64::from(b'=') && !next.spaced
+    };
+    if tokens.get(place + 1).is_some_and(is_equals) {
+        return None;
+    }
     let token = tokens.get(place)?;
     let word = token.text(line);
     let kinds = Kinds::of(word);

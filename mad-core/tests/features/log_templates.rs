@@ -71,9 +71,10 @@ fn words_become_variable_when_several_were_seen() {
     assert_eq!(ids, [1, 2, 3, 4, 1, 1]);
     assert_eq!(templates.merged(), [(2, 1), (3, 1), (4, 1), (5, 1)]);
     assert_eq!(templates.text(3).unwrap(), "stock of <*> is low again");
-    // States in capitals stay apart, and so do two plain words.
+    // States in capitals, names of values and two plain words stay apart.
     for (first, second) in [
         ("task moved from NEW to READY", "task moved from READY to DONE"),
+        ("set property node.arch=arm64 here", "set property node.cores=8 here"),
         ("request failed while reading body", "request failed while writing body"),
     ] {
         let first = templates.learn(first.as_bytes());
