@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from mad.cli import main
 from mad.sources.elastic import ElasticOptions, ElasticSource
 from mad.sources.prometheus import PrometheusOptions, PrometheusSource
 from mad.sources.protocol import SourceUnavailable
@@ -44,6 +45,21 @@ def peer() -> Iterator[tuple[str, type[_Peer]]]:
     yield f"http://127.0.0.1:{server.server_port}", Answers
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize(
+    "body", [DEEP, b"[]", b"null", b"<html>", b'{"data": 7}', b'{"data": [1, null]}']
+)
+def test_a_url_of_something_else_is_named(
+    peer: tuple[str, type[_Peer]], body: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, answers = peer
+    answers.body = body
+    for command in ("explain", "culprits"):
+        assert main([command, url]) == 2
+        assert f"{url} is no mad server" in capsys.readouterr().err
+    answers.body = b'{"status": "ok"}'
+    assert main(["explain", url]) == 2
 
 
 def time_of(value: object) -> bytes:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LOCAL = "http://127.0.0.1:8000"
 """The URL of a server with the default settings on this machine."""
+_LISTS = frozenset({("incidents",), ("entities",), ("alerts",)})
+"""Resources whose answers hold a list."""
 _HINT = "start it with mad serve; a token comes from MAD_TOKEN"
 
 
@@ -27,12 +29,17 @@ def ask(url: str, *path: str, **parameters: Any) -> Any:
     """The response of a server to GET of a path, whose parts may contain any characters.
 
     Raises `ServiceError` when the server cannot be reached or refuses, `UsageError` for an invalid
-    URL and for an unknown resource.
+    URL, for an unknown resource, and for answers that are not those of a mad server.
     """
     given = {name: value for name, value in parameters.items() if value is not None}
     route = "/v1/query/" + "/".join(quote(part, safe="") for part in path)
     with _connection(url) as post:
-        return post.get(f"{route}?{urlencode(given)}" if given else route)
+        answer = post.get(f"{route}?{urlencode(given)}" if given else route)
+    otherwise = None if path in _LISTS else []
+    listed = answer.get("data", otherwise) if isinstance(answer, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        raise _no_server(url)
+    return answer
 
 
 def order(url: str, route: str, command: Mapping[str, Any]) -> Any:
@@ -43,8 +50,12 @@ def order(url: str, route: str, command: Mapping[str, Any]) -> Any:
     with _connection(url) as post:
         answer = post.order(route, command)
     if not isinstance(answer, dict):
-        raise errors.UsageError(f"{url} is no mad server", "give the URL of mad serve")
+        raise _no_server(url)
     return answer
+
+
+def _no_server(url: str) -> errors.UsageError:
+    return errors.UsageError(f"{url} is no mad server", "give the URL of mad serve")
 
 
 @contextmanager
