@@ -35,7 +35,7 @@ def ask(url: str, *path: str, **parameters: Any) -> Any:
     route = "/v1/query/" + "/".join(quote(part, safe="") for part in path)
     with _connection(url) as post:
         answer = post.get(f"{route}?{urlencode(given)}" if given else route)
-    otherwise = None if path in _LISTS else []
+    otherwise: list[Any] | None = None if path in _LISTS else []
     listed = answer.get("data", otherwise) if isinstance(answer, dict) else None
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise _no_server(url)
