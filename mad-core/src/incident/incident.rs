@@ -201,10 +201,21 @@ impl Incident {
         self.seen.add_to(&mut self.peaks, row);
     }
 
-    /// Keeps a weak row: it counts as soon as a later row of its entity extends the incident.
+    /// Keeps a weak row: it counts as soon as a later row of its entity extends the incident. A row of
+    /// the entity that opened it counts too if a row of another entity has extended the incident beyond
+    /// it.
     pub(super) fn wait(&mut self, row: FlaggedRow) {
         if row.bucket >= self.start {
             self.seen.wait(row);
+            self.count_weak_within();
+        }
+    }
+
+    /// Counts the weak rows of the entity that opened it that lie within the incident.
+    fn count_weak_within(&mut self) {
+        for weak in self.seen.take_weak_before(self.entity_id, self.end) {
+            self.rows += u64::from(self.seen.count(weak.bucket));
+            self.seen.add_to(&mut self.peaks, &weak);
         }
     }
 
@@ -273,12 +284,15 @@ impl Incident {
                 member.signal = signal.signal.clone();
             }
         }
+        self.count_weak_within();
         changed
     }
 
     /// Takes over the entity and the members of another incident, which started later.
-    pub(super) fn absorb(&mut self, other: Self) {
+    pub(super) fn absorb(&mut self, mut other: Self) {
         self.end = self.end.max(other.end);
+        self.seen.take_over_weak(&mut other.seen);
+        self.count_weak_within();
         self.last_active = self.last_active.max(other.last_active);
         self.last_joined = self.last_joined.max(other.start);
         self.by_time |= other.by_time;

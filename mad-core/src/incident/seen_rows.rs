@@ -48,11 +48,23 @@ impl SeenRows {
 
     /// Takes out the weak rows of an entity.
     pub(super) fn take_weak(&mut self, entity: EntityId) -> Vec<FlaggedRow> {
+        self.take_weak_before(entity, Timestamp::MAX)
+    }
+
+    /// Takes out the weak rows of an entity that start before `end`.
+    pub(super) fn take_weak_before(&mut self, entity: EntityId, end: Timestamp) -> Vec<FlaggedRow> {
         let (own, others) = std::mem::take(&mut self.weak)
             .into_iter()
-            .partition(|row: &FlaggedRow| row.entity == entity);
+            .partition(|row: &FlaggedRow| row.entity == entity && row.bucket < end);
         self.weak = others;
         own
+    }
+
+    /// Takes over the weak rows of an incident that is merged into this one.
+    pub(super) fn take_over_weak(&mut self, other: &mut Self) {
+        for row in std::mem::take(&mut other.weak) {
+            self.wait(row);
+        }
     }
 
     /// Forgets the weak rows, because the incident has ended before them.

@@ -318,3 +318,32 @@ fn a_worse_row_updates_the_same_incident() {
     assert_eq!((&opened.id, opened.severity), (&updated.id, Severity::Warning));
     assert_eq!(updated.severity, Severity::Critical);
 }
+
+/// Weak rows of the entity that opened an incident count as soon as any entity extends the incident
+/// beyond them, whichever arrives first.
+#[test]
+fn weak_rows_within_an_incident_count() {
+    for is_weak_first in [true, false] {
+        let mut group = Group::new(Calls(vec![("front", "cart")]), 10.0);
+        group.bad(0, "cart", "");
+        group.bad(1, "front", "");
+        let weak = |group: &mut Group<_>, i: i64| {
+            let row = FlaggedRow::new(group.id("cart", ""), minute(i)).signal(slow_p95(1.0));
+            let (entity, Group { grouper, topology, changes, .. }) =
+                (Entity::new("cart", ""), group);
+            grouper.take(&entity, RowOutcome::Weak(row), topology, changes);
+        };
+        if is_weak_first {
+            weak(&mut group, 2);
+            assert_eq!(group.grouper.incidents()[0].rows, 1);
+            group.bad(3, "front", "");
+        } else {
+            group.bad(3, "front", "");
+            weak(&mut group, 2);
+        }
+        // after the end of the incident
+        weak(&mut group, 5);
+        let incident = group.grouper.incidents()[0].clone();
+        assert_eq!((incident.rows, incident.end), (2, minute(4)), "{is_weak_first}");
+    }
+}
