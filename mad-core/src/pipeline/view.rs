@@ -12,9 +12,9 @@ use crate::graph::ServiceGraph;
 use crate::guard::Reason;
 use crate::history::{FlaggedRow, History, HistoryRow};
 use crate::incident::{Incident, IncidentGrouper, Topology};
-use crate::series::{Entity, EntityId, Signal};
+use crate::series::{Entity, EntityId, Signal, SignalName};
 use crate::telemetry::ChangeEvent;
-use crate::time::{MINUTE, Timestamp};
+use crate::time::{MINUTE, Timestamp, nanos_of};
 
 /// Time before the start of a long incident whose flagged rows its ranking considers, minutes. A
 /// cause may be anomalous some rows before the entity that opened the incident.
@@ -75,10 +75,64 @@ impl View<'_> {
                 (ranker, at, rows) = (wider, until, first);
             }
         }
+        let recovered = self.recovered(incident, &rows);
+        rows.retain(|row| !recovered.contains(&row.entity));
         let by_metrics = self.by_metrics(&rows, at);
         let in_other_incident = self.in_other_incidents(incident, &by_metrics);
         let context = Context { view: self, by_metrics, in_other_incident };
         ranker.rank_with(rows, &self.shared.names.entities, at, &context)
+    }
+
+    /// The entities that were normal again before an incident began, which no longer can cause it.
+    ///
+    /// The onset of an incident is certain to a step. The effect of a service that its services call,
+    /// directly or through others, may outlast it, as a queue does that has to be worked off. Such a
+    /// service counts until [`LEAD_MINUTES`] after its last anomalous row.
+    fn recovered(&self, incident: &Incident, rows: &[&FlaggedRow]) -> BTreeSet<EntityId> {
+        let mut last: BTreeMap<EntityId, &FlaggedRow> = BTreeMap::new();
+        for row in rows {
+            let known = last.entry(row.entity).or_insert(row);
+            if row.bucket > known.bucket {
+                *known = row;
+            }
+        }
+        let step = nanos_of(incident.step);
+        let before = |row: &FlaggedRow| {
+            incident.start.since(row.bucket + row.step) > step.max(nanos_of(row.step))
+        };
+        last.retain(|_, row| before(row));
+        if last.is_empty() {
+            return BTreeSet::new();
+        }
+        let services: BTreeSet<&Arc<str>> = incident.entities().map(|one| &one.service).collect();
+        let called =
+            services.iter().flat_map(|name| self.shared.graph.downstream(name, usize::MAX));
+        let called: BTreeSet<Arc<str>> = called.map(|(name, _)| name).collect();
+        let lead = (LEAD_MINUTES * MINUTE as f64) as i64;
+        let is_over = |(entity, row): &(EntityId, &FlaggedRow)| {
+            let name = self.shared.names.entities.get(*entity);
+            let is_called = name.is_some_and(|name| called.contains(&name.service));
+            let quiet = incident.start.since(row.bucket + row.step);
+            let counts = is_called && quiet <= lead || self.persists(row, incident.start);
+            !counts
+        };
+        last.into_iter().filter(is_over).map(|(entity, _)| entity).collect()
+    }
+
+    /// Whether the rows after a flagged one stay anomalous without a flag until `to`.
+    fn persists(&self, row: &FlaggedRow, to: Timestamp) -> bool {
+        let after = || {
+            let later = self.history.recent(row.entity).skip_while(|one| one.at <= row.bucket);
+            later.take_while(|one| one.at < to)
+        };
+        let rows = after().count();
+        rows > 0
+            && row.signals.iter().any(|flagged| {
+                let stays = |one: &HistoryRow<'_>| {
+                    has_half(one, &flagged.signal, flagged.value, flagged.expected)
+                };
+                after().take_while(stays).count() == rows
+            })
     }
 
     /// The entities of other incidents whose services neither call nor are called by those of this
@@ -114,6 +168,17 @@ impl View<'_> {
         let context = Context { view: self, by_metrics, in_other_incident };
         TemplateExplainer.chain(incident, &context)
     }
+}
+
+/// Whether the latency or the errors of a row are beyond the middle between an expected and an
+/// anomalous value of that signal.
+fn has_half(row: &HistoryRow<'_>, signal: &SignalName, value: f64, expected: f64) -> bool {
+    let signal = signal.request().filter(|signal| *signal != Signal::RequestCount);
+    signal.is_some_and(|signal| {
+        let half = (value - expected) / 2.0;
+        let there = f64::from(row.value(signal.index()));
+        (there - expected) / half >= 1.0 && row.reason != Reason::Muted
+    })
 }
 
 /// The ranking without a culprit.
@@ -153,13 +218,8 @@ impl RankingContext for Context<'_> {
     }
 
     fn persisting_rows(&self, entity: EntityId, evidence: &Evidence, to: Timestamp) -> u64 {
-        let signal = evidence.signal.request().filter(|signal| *signal != Signal::RequestCount);
-        let Some(signal) = signal else { return 0 };
-        let half = (evidence.value - evidence.expected) / 2.0;
-        let persists = |row: &HistoryRow<'_>| {
-            let value = f64::from(row.value(signal.index()));
-            (value - evidence.expected) / half >= 1.0 && row.reason != Reason::Muted
-        };
+        let Evidence { signal, value, expected, .. } = evidence;
+        let persists = |row: &HistoryRow<'_>| has_half(row, signal, *value, *expected);
         let after = self.view.history.recent(entity).skip_while(|row| row.at <= evidence.at);
         let rows = after.take_while(|row| row.at <= to).take_while(persists);
         rows.filter(|row| !row.is_anomaly).count() as u64

@@ -71,3 +71,49 @@ fn a_restored_pipeline_gives_the_same_culprits() {
     let restored = Pipeline::restore(PipelineConfig::default(), &blob).unwrap();
     assert_eq!(first_culprits(&restored), first_culprits(&pipeline));
 }
+
+/// Payments fails from minute 60 for eight minutes. Mail fails for six minutes, beginning `pause` minutes
+/// after payments is normal again.
+fn one_after_the_other(pause: i64, edge: Option<(&str, &str)>) -> Pipeline {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut update = Update::default();
+    if let Some((caller, callee)) = edge {
+        pipeline.push(Edge { caller, callee, calls: 1 }, &Source::at(1), &mut update);
+    }
+    let later = 3_600 + 60 * (8 + pause);
+    for second in 0..later + 1_800 {
+        let at = Timestamp::from_seconds(second);
+        let usual = 100.0 + (second * 37 % 50) as f64;
+        let payments = (3_600..4_080).contains(&second);
+        let mail = (later..later + 360).contains(&second);
+        for (service, is_bad, factor) in
+            [("payments", payments, 30.0), ("mail", mail, 4.0), ("shop", false, 1.0)]
+        {
+            let latency_ms = usual * if is_bad { factor } else { 1.0 };
+            let request = Request::new(at, service, "/x", 200, latency_ms);
+            pipeline.push(request, &Source::at(1), &mut update);
+        }
+    }
+    pipeline.finish();
+    pipeline
+}
+
+#[test]
+fn a_service_that_had_recovered_is_not_the_culprit_of_a_later_failure() {
+    let own = |name: &str| (name.to_owned(), name.to_owned());
+    for pause in [2, 4, 6, 9] {
+        for edge in [None, Some(("shop", "payments")), Some(("payments", "mail"))] {
+            let pipeline = one_after_the_other(pause, edge);
+            assert_eq!(
+                first_culprits(&pipeline),
+                [own("mail"), own("payments")],
+                "{pause} {edge:?}"
+            );
+            let mail = pipeline.incidents().into_iter().find(|one| &*one.entity.service == "mail");
+            assert_eq!(pipeline.ranking_of(mail.unwrap()).culprits.len(), 1, "{pause} {edge:?}");
+        }
+    }
+    // mail calls payments: nine minutes later it is no cause either
+    let pipeline = one_after_the_other(9, Some(("mail", "payments")));
+    assert_eq!(first_culprits(&pipeline), [own("mail"), own("payments")]);
+}
