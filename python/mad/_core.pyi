@@ -555,13 +555,18 @@ class MetricRanking:
     def target(self) -> dict[str, Any] | None:
         """The anomaly of the target, if one was declared and changed for the worse."""
     @property
+    def calm_target(self) -> bool:
+        """Whether the fault hardly shows in the declared target, so that the services that the
+        target calls were ranked by their own changes."""
+    @property
     def unnamed(self) -> list[dict[str, Any]]:
         """If no culprit is named: the strongest anomaly of each of the three services that would
         be named first."""
     @property
     def summary(self) -> str:
-        """The result as sentences: the first culprit, or the anomaly of the target and the
-        largest changes that are too small to name a cause."""
+        """The result as sentences: the first culprit, or the anomaly of the target, the
+        best-supported candidate and the next largest changes, which are too small to name a
+        cause."""
     @property
     def rejected(self) -> dict[str, Any]: ...
     def __len__(self) -> int: ...

@@ -49,6 +49,13 @@ impl MetricRanking {
         self.core.target.as_ref().map(|target| evidence_dict(py, target)).transpose()
     }
 
+    /// Whether the fault hardly shows in the declared target, so that the services that the target
+    /// calls were ranked by their own changes.
+    #[getter]
+    fn calm_target(&self) -> bool {
+        self.core.calm_target
+    }
+
     /// If no culprit is named: a dict for the strongest anomaly of each of the three services that
     /// would be named first.
     #[getter]
@@ -56,8 +63,8 @@ impl MetricRanking {
         self.core.unnamed.iter().map(|one| evidence_dict(py, one)).collect()
     }
 
-    /// The result as sentences: the first culprit, or the anomaly of the target and the largest
-    /// changes that are too small to name a cause.
+    /// The result as sentences: the first culprit, or the anomaly of the target, the best-supported
+    /// candidate and the next largest changes, which are too small to name a cause.
     #[getter]
     fn summary(&self) -> String {
         self.core.summary()

@@ -26,6 +26,19 @@ impl<'a> CallGraph<'a> {
         self.callers.get(service).into_iter().flatten().copied()
     }
 
+    /// The services that one calls, directly or through others; `None` if no call of it is known.
+    pub fn reached(&self, service: &str) -> Option<BTreeSet<&'a str>> {
+        if !self.callees.contains_key(service) && !self.callers.contains_key(service) {
+            return None;
+        }
+        let mut found: BTreeSet<&str> = self.callees(service).collect();
+        let mut open: Vec<&str> = found.iter().copied().collect();
+        while let Some(at) = open.pop() {
+            open.extend(self.callees(at).filter(|callee| found.insert(callee)));
+        }
+        Some(found)
+    }
+
     /// The shortest path along calls, with both ends. Services in between must satisfy `fine`.
     pub fn path<'b>(
         &'b self,

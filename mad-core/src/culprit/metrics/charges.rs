@@ -37,6 +37,8 @@ pub(super) struct Charge<'a> {
     pub effect: Effect,
     /// `ln(1 + effect)` times the weight of the series.
     pub weight: f64,
+    /// The same without the factor for metrics that differ from the target's.
+    pub own_weight: f64,
 }
 
 /// A service with its charges.
@@ -105,8 +107,9 @@ pub(super) fn candidates<'a>(
         } else {
             (&*series.service, series.kind.weight())
         };
-        let weight = counts * relevance(series, target) * effect.size.ln_1p();
-        let charge = Charge { series, effect: *effect, weight };
+        let own_weight = counts * effect.size.ln_1p();
+        let weight = relevance(series, target) * own_weight;
+        let charge = Charge { series, effect: *effect, weight, own_weight };
         charges.entry(service).or_default().push(charge);
     }
     // strongest charge first; names decide ties
@@ -116,16 +119,20 @@ pub(super) fn candidates<'a>(
         });
     }
     let own_target = target.map(|series| &*series.service);
+    // the target shows the symptom, so it explains none of the services that it depends on
+    let below = own_target.and_then(|target| graph.reached(target)).unwrap_or_default();
+    let explains =
+        |callee: &str, caller: &str| Some(callee) != own_target || !below.contains(caller);
     let moves = charges.iter().map(|(service, list)| (*service, moves(list))).collect();
     let earlier = earlier_callees(&moves, graph, step, own_target);
     let mut candidates: Vec<Candidate<'a>> = charges
         .iter()
         .filter_map(|(service, list)| {
             let first = list.first()?;
-            // largest share of the effect that one callee explains; the target cannot explain its callers
+            // largest share of the effect that one callee explains
             let explained = graph
                 .callees(service)
-                .filter(|callee| Some(*callee) != own_target && !first.series.kind.is_direct())
+                .filter(|callee| explains(callee, service) && !first.series.kind.is_direct())
                 .filter_map(|callee| charges.get(callee))
                 .map(|callee| explained_by(list, callee, first.series.kind))
                 .chain(calls.waits_of(service).filter_map(|(callee, wait)| {

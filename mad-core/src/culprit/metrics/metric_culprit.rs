@@ -64,8 +64,10 @@ pub(super) fn evidence_of(series: &Series, effect: &Effect) -> MetricEvidence {
 
 /// The first clear move of any of the series of a candidate that is as clear as the one that is named.
 fn onset_of(candidate: &Candidate<'_>, named: &Charge<'_>, least: f64) -> i64 {
-    let clear =
-        candidate.charges.iter().filter(|charge| charge.weight >= least.max(NEARLY * named.weight));
+    let clear = candidate
+        .charges
+        .iter()
+        .filter(|charge| charge.own_weight >= least.max(NEARLY * named.own_weight));
     clear.map(|charge| charge.effect.onset).fold(named.effect.onset, i64::min)
 }
 
@@ -96,7 +98,7 @@ fn changes_of(candidate: &Candidate<'_>, onset: i64, window: &MetricWindow) -> V
 /// Memory that runs out costs processor time, and both make calls slow; rarely the other way round.
 fn cause<'a, 'b>(charges: &'b [Charge<'a>], least: f64) -> Option<&'b Charge<'a>> {
     let strongest = charges.first()?;
-    let needed = least.max(NEARLY * strongest.weight);
+    let needed = least.max(NEARLY * strongest.own_weight);
     let rank = |charge: &Charge<'_>| match charge.series.kind {
         MetricKind::Memory => 0,
         MetricKind::Cpu => 1,
@@ -104,7 +106,7 @@ fn cause<'a, 'b>(charges: &'b [Charge<'a>], least: f64) -> Option<&'b Charge<'a>
         _ => 3,
     };
     let is_resource =
-        |charge: &&Charge<'_>| charge.weight >= needed && rank(charge) < rank(strongest).min(2);
+        |charge: &&Charge<'_>| charge.own_weight >= needed && rank(charge) < rank(strongest).min(2);
     // `min_by_key` keeps the first of equals, which is the strongest
     Some(charges.iter().filter(is_resource).min_by_key(|charge| rank(charge)).unwrap_or(strongest))
 }

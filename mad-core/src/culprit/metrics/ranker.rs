@@ -1,5 +1,6 @@
 //! The ranker over metrics.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,12 @@ use crate::time::Timestamp;
 const SEARCH_POINTS: usize = 100;
 /// By how much another onset has to stand out more than the declared one: e times the effect.
 const DECLARED_LEAD: f64 = 1.0;
+/// By how much a culprit has to stand out more than in normal time if the target hardly changed: twice
+/// the effect. The declared symptom does not support it then.
+const CALM_TARGET_LEAD: f64 = std::f64::consts::LN_2;
+/// Rows of the incident from which on such a culprit is named. In fewer rows one of a hundred series is
+/// far from its level by chance, as in normal time.
+const CALM_TARGET_ROWS: usize = 6;
 /// Largest number of services whose anomalies are given when none is named.
 const MAX_UNNAMED: usize = 3;
 /// Factor of the effect for a change before the onset.
@@ -70,10 +77,12 @@ const CHANGED: f64 = 1.5;
 /// 9. **Naming.** A culprit is named by its memory, else its cpu, if their effect is nearly as large as
 ///    the largest: they cause slow calls, and rarely the other way round. Its onset is the first clear
 ///    move of its series.
-/// 10. **Abstaining.** The ranking is empty if the effect of the first service or of the target is too
-///     small; and, without a target, if windows of normal time of the same length have a service that
-///     stands out as much. [`MetricRanking::summary`] then states the
-///     anomaly of the target and the largest changes.
+/// 10. **Calm targets.** If the effect of the target or of the first service is too small, the services
+///     that the target calls, directly or through others, are ranked as without a target. The first is
+///     named if its effect is twice as large as in windows of normal time.
+/// 11. **Abstaining.** Otherwise the ranking is empty. So it is without a target if windows of normal
+///     time of the same length have a service that stands out as much. [`MetricRanking::summary`] then
+///     states the anomaly of the target, the best-supported candidate and the next largest changes.
 ///
 /// # Small samples
 ///
@@ -159,6 +168,7 @@ impl MetricRanker {
             series.push(wait);
             ends.push((caller, callee));
         }
+        let symptom = target;
         let target = target.and_then(|(service, metric)| {
             // a target counts only if it has points in the incident
             let is_target = |one: &Series| {
@@ -167,28 +177,43 @@ impl MetricRanker {
             series.iter().position(is_target)
         });
         let graph = CallGraph::new(edges.into_iter());
-        let Some(timeline) = Timeline::declared(&series) else {
+        let Some(given) = Timeline::declared(&series) else {
             return MetricRanking::unknown();
         };
-        let case = Case { window, graph: &graph, target, waits: (first_wait, &ends) };
+        let symptom = symptom.filter(|_| target.is_some()).map(|(service, _)| service);
+        let waits = (first_wait, &*ends);
+        let case = Case { window, graph: &graph, target, symptom, reach: None, waits };
         // the onset splits all series, spans and lines; the final ranking uses all points
-        let timeline = self.find_onset(case, &mut series, timeline);
-        let Judgement { first, mut culprits, target: own, mut strongest, .. } =
-            self.judge(case, &series, &timeline, usize::MAX);
-        // spans and log lines have no such windows
-        let is_metric = culprits.first().and_then(|first| first.evidence.first());
-        let is_metric = is_metric.is_some_and(|evidence| !evidence.kind.is_direct());
-        if target.is_none() && is_metric && first < self.usual_weight(case, &series, &timeline) {
-            culprits.clear();
+        let mut timeline = self.find_onset(case, &mut series, given);
+        let mut judged = self.judge(case, &series, &timeline, usize::MAX);
+        let mut calm_target = false;
+        if let Some(symptom) = symptom {
+            if judged.culprits.is_empty() && timeline.rows >= CALM_TARGET_ROWS {
+                // it hardly shows in the target, so what the target calls is ranked by itself
+                let reach = graph.reached(symptom);
+                let case = Case { target: None, reach: reach.as_ref(), ..case };
+                let found = self.find_onset(case, &mut series, given);
+                let own = self.judge(case, &series, &found, usize::MAX);
+                let usual = self.usual_weight(case, &series, &found);
+                let stands_out = usual > 0.0 && own.first >= usual + CALM_TARGET_LEAD;
+                judged.strongest = own.strongest;
+                if stands_out {
+                    (judged.culprits, timeline) = (own.culprits, found);
+                    calm_target = true;
+                }
+            }
+        } else if judged.is_metric() && judged.first < self.usual_weight(case, &series, &timeline) {
+            judged.culprits.clear();
         }
-        if !culprits.is_empty() {
-            strongest.clear();
+        if !judged.culprits.is_empty() {
+            judged.strongest.clear();
         }
         MetricRanking {
-            abstained: culprits.is_empty(),
-            culprits,
-            target: own,
-            unnamed: strongest,
+            abstained: judged.culprits.is_empty(),
+            culprits: judged.culprits,
+            target: judged.target,
+            calm_target,
+            unnamed: judged.strongest,
             start: Some(Timestamp::from_nanos(timeline.start)),
         }
     }
@@ -299,14 +324,16 @@ impl MetricRanker {
             Some(_) => self.config.min_effect.ln_1p(),
             None => self.config.min_lasting_effect.ln_1p(),
         };
+        if let (Some(symptom), Some(reach)) = (case.symptom, case.reach) {
+            candidates.retain(|one| one.service == symptom || reach.contains(one.service));
+        }
         weigh_changes(&mut candidates, case.window, least);
         let first = candidates.first().map_or(0.0, |first| first.weight);
         // excess of all other candidates over the smallest reported weight
         let others = candidates.iter().skip(1).map(|other| (other.weight - least).max(0.0));
         let named = if first >= least && target_moved { self.config.top_k } else { 0 };
-        let target = target.map(|series| &*series.service);
         let reported = candidates.iter().take(named).filter_map(|one| {
-            culprit(one, least, case.window, chain(one, &candidates, target, case.graph))
+            culprit(one, least, case.window, chain(one, &candidates, case.symptom, case.graph))
         });
         let culprits: Vec<MetricCulprit> = reported.collect();
         let stands_out = first - others.sum::<f64>();
@@ -347,6 +374,10 @@ struct Case<'a> {
     graph: &'a CallGraph<'a>,
     /// Index of the target among the series.
     target: Option<usize>,
+    /// The service of the declared target.
+    symptom: Option<&'a str>,
+    /// The services that can be named beside that service; all if `None`.
+    reach: Option<&'a BTreeSet<&'a str>>,
     /// Index of the first series of a wait, and the caller and callee of each.
     waits: (usize, &'a [CallEnds]),
 }
@@ -363,6 +394,15 @@ struct Judgement {
     target: Option<MetricEvidence>,
     /// The strongest anomaly of each of the first candidates, named or not.
     strongest: Vec<MetricEvidence>,
+}
+
+impl Judgement {
+    /// Whether the first culprit is named by a metric. Spans and log lines cannot be compared with
+    /// windows of normal time.
+    fn is_metric(&self) -> bool {
+        let first = self.culprits.first().and_then(|first| first.evidence.first());
+        first.is_some_and(|evidence| !evidence.kind.is_direct())
+    }
 }
 
 /// The effects from call gaps and log lines, each as a series without points. Windows of normal time

@@ -112,6 +112,9 @@ pub struct MetricRanking {
     pub abstained: bool,
     /// The anomaly of the target itself, if one was declared and changed for the worse.
     pub target: Option<MetricEvidence>,
+    /// Whether the fault hardly shows in the declared target, so that the services that the target calls
+    /// were ranked by their own changes.
+    pub calm_target: bool,
     /// If the ranking abstained: the strongest anomaly of each of the three services that would be
     /// named first, the strongest first.
     pub unnamed: Vec<MetricEvidence>,
@@ -123,11 +126,11 @@ impl MetricRanking {
     /// The ranking of no points.
     pub(super) fn unknown() -> Self {
         let (culprits, unnamed) = (Vec::new(), Vec::new());
-        Self { culprits, abstained: true, target: None, unnamed, start: None }
+        Self { culprits, abstained: true, target: None, calm_target: false, unnamed, start: None }
     }
 
-    /// The result as sentences: the first culprit, or the anomaly of the target and the largest
-    /// changes that are too small to name a cause.
+    /// The result as sentences: the first culprit, or the anomaly of the target, the best-supported
+    /// candidate and the next largest changes, which are too small to name a cause.
     ///
     /// # Examples
     ///
@@ -146,13 +149,20 @@ impl MetricRanking {
             sentences
                 .push(format!("{service} is the likeliest culprit (score {:.2}).", first.score));
             sentences.extend(first.sentences().iter().take(1).map(|known| format!("{known}.")));
+            if self.calm_target {
+                sentences.push("It hardly shows in the declared target.".to_owned());
+            }
             return sentences.join(" ");
         }
         sentences.extend(self.target.iter().map(|target| format!("{}.", target.sentence())));
         sentences.push("No service stands out.".to_owned());
         let known: Vec<String> = self.unnamed.iter().map(MetricEvidence::sentence).collect();
-        if !known.is_empty() {
-            sentences.push(format!("The largest changes: {}.", known.join("; ")));
+        if let Some((best, others)) = known.split_first() {
+            sentences
+                .push(format!("The best-supported candidate is too weak to be named: {best}."));
+            if !others.is_empty() {
+                sentences.push(format!("The next largest changes: {}.", others.join("; ")));
+            }
         }
         sentences.join(" ")
     }

@@ -1,6 +1,6 @@
 //! Situations of a fleet: quiet windows, new pods, flapping faults, and waits between two services.
 
-use mad_core::culprit::{MetricRanking, MetricWindow};
+use mad_core::culprit::{MetricEvidence, MetricRanking, MetricWindow};
 use mad_core::{MetricPoint, Timestamp};
 
 use super::{ranker, scatter};
@@ -160,4 +160,64 @@ fn memory_is_named_before_the_cpu_that_it_costs() {
     // the onset is the first clear move of the ramp
     let row = (first.onset.nanos() / 1_000_000_000 - 1_700_000_000) / 60;
     assert!((row - NORMAL).abs() <= 1, "row {row}");
+}
+
+/// `web` calls `cart`, nothing that `web` calls calls `bank`. The cpu of `faulty` doubles; the latency of
+/// `web` does not change.
+fn beside_target(salt: i64, faulty: &str) -> MetricRanking {
+    let mut pods = Pods::new();
+    for row in 0..NORMAL + 12 {
+        for (at, service) in (0..).zip(["web", "cart", "mail", "bank"]) {
+            let noise = |kind: i64| 1.0 + 0.1 * scatter(row, salt + 10 * at + kind);
+            let grows = if service == faulty && row >= NORMAL { 2.0 } else { 1.0 };
+            pods.push(row, (service, "", "cpu"), 0.3 * grows * noise(1));
+            pods.push(row, (service, "", "latency"), 40.0 * noise(2));
+        }
+    }
+    let edges = [("web", "cart"), ("web", "mail"), ("bank", "mail")];
+    ranker().rank(&pods.0, edges, Some(("web", "latency")))
+}
+
+#[test]
+fn a_fault_that_hardly_shows_in_the_target_is_named_if_the_target_calls_it() {
+    for salt in 0..10 {
+        let ranking = beside_target(1_000 * salt, "cart");
+        let first = ranking.culprits.first().unwrap_or_else(|| panic!("{salt}"));
+        assert_eq!((&*first.entity.service, &*first.metric), ("cart", "cpu"), "{salt}");
+        assert_eq!(first.chain, ["web", "cart"]);
+        assert!(ranking.calm_target && ranking.summary().contains("hardly shows"), "{salt}");
+        // the target does not depend on it
+        let other = beside_target(1_000 * salt, "bank");
+        assert!(other.abstained && !other.calm_target, "{salt}: {:?}", other.culprits);
+    }
+}
+
+#[test]
+fn a_quiet_window_with_a_target_has_no_culprit_but_a_candidate() {
+    for salt in 0..20 {
+        let ranking = beside_target(1_000 * salt, "none");
+        assert!(ranking.abstained, "{salt}: {:?}", ranking.culprits);
+        let best = ranking.unnamed.first().map(MetricEvidence::sentence).unwrap_or_default();
+        let summary = ranking.summary();
+        assert!(summary.contains(&format!("too weak to be named: {best}.")), "{summary}");
+    }
+}
+
+#[test]
+fn the_metric_at_fault_is_named_with_a_target_of_another_kind() {
+    let mut pods = Pods::new();
+    for row in 0..NORMAL + 12 {
+        for (at, service) in (0..).zip(["web", "cart", "mail"]) {
+            let noise = |kind: i64| 1.0 + 0.05 * scatter(row, 10 * at + kind);
+            let is_bad = row >= NORMAL && service != "mail";
+            let grows = if row >= NORMAL && service == "cart" { 2.5 } else { 1.0 };
+            let slow = if is_bad { 80.0 } else { 0.0 };
+            pods.push(row, (service, "", "cpu"), 0.3 * grows * noise(1));
+            pods.push(row, (service, "", "latency"), 40.0 * noise(2) + slow);
+        }
+    }
+    let edges = [("web", "cart"), ("web", "mail")];
+    let ranking = ranker().rank(&pods.0, edges, Some(("web", "latency")));
+    let first = &ranking.culprits[0];
+    assert_eq!((&*first.entity.service, &*first.metric), ("cart", "cpu"));
 }
