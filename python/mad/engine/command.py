@@ -35,4 +35,5 @@ def audit_of(entry: Entry, outcome: str) -> list[AuditLine]:
     audit = command.get("audit")
     if not audit:
         return []
-    return [AuditLine(**audit, action=command["command"], outcome=outcome, seq=entry.seq)]
+    action, text = command["command"], command.get("reason", "")
+    return [AuditLine(**audit, action=action, outcome=outcome, text=text, seq=entry.seq)]

@@ -60,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
-    """Who did what to which target, when, and the outcome.
+    """Who did what to which target, when, the outcome, and the reason in `text`.
 
     `refused` marks a request that was refused before it reached a route. Refused requests have a
     separate limit in the audit trail, so that they never push out commands. `seq` is the number of
@@ -71,6 +71,7 @@ class AuditLine:
     action: str
     target: str = ""
     outcome: str = "done"
+    text: str = ""
     refused: bool = False
     seq: int | None = None
     written_at: str = field(default_factory=utc_now)
@@ -85,6 +86,7 @@ class AuditLine:
             self.action,
             self.target,
             self.outcome,
+            self.text,
         )
 
 

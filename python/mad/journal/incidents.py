@@ -165,13 +165,14 @@ class IncidentReader(Queries):
 
     def activity(self, incident: str, entity: str) -> list[Record]:
         """What people did about an incident, oldest first: notes on it, commands on it, and mutes
-        of its entity (`payments /pay`)."""
+        with patterns that match its entity (`payments /pay`), with their reasons."""
         return self._records(
             """SELECT written_at, who, kind AS action, text FROM notes WHERE incident = ?
-            UNION ALL SELECT written_at, who, action, '' FROM audit WHERE refused = 0
+            UNION ALL SELECT written_at, who, action, text FROM audit WHERE refused = 0
             AND outcome = 'done' AND (action IN ('acknowledge', 'resolve') AND target = ?
-            OR action IN ('mute', 'unmute') AND target = ?) ORDER BY written_at""",
-            (incident, incident, entity),
+            OR action IN ('mute', 'unmute') AND (target = ? OR ? GLOB target))
+            ORDER BY written_at""",
+            (incident, incident, entity, entity),
         )
 
     def notes(self, incident: str) -> list[Record]:

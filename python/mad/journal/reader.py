@@ -137,7 +137,7 @@ class Reader(IncidentReader):
         selects commands (False) or refused requests (True)."""
         where = Where({"refused": None if refused is None else int(refused)})
         return self._records(
-            f"SELECT written_at, who, action, target, outcome FROM audit {where} "
+            f"SELECT written_at, who, action, target, outcome, text FROM audit {where} "
             "ORDER BY id DESC LIMIT ? OFFSET ?",
             where.values_of(page),
         )

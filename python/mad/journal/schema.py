@@ -106,7 +106,7 @@ MIGRATIONS = (
     CREATE TABLE audit (
         id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER UNIQUE, refused INTEGER NOT NULL,
         written_at TEXT NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,
-        outcome TEXT NOT NULL
+        outcome TEXT NOT NULL, text TEXT NOT NULL DEFAULT ''
     );
     CREATE INDEX audit_of ON audit (refused, id);
     CREATE TABLE alerts (

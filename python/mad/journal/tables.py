@@ -42,8 +42,8 @@ def write_audit(db: sqlite3.Connection, lines: Sequence[AuditLine]) -> None:
     """Writes lines of the audit trail; one of a known entry is ignored. The caller holds a
     transaction."""
     db.executemany(
-        "INSERT OR IGNORE INTO audit (seq, refused, written_at, who, action, target, outcome) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO audit (seq, refused, written_at, who, action, target, outcome, "
+        "text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [line.record() for line in lines],
     )
 
