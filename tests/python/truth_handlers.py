@@ -10,6 +10,7 @@ from truth_files import Entity, moment
 from truth_numbers import CLOCK, NUMBER, VALUE, clock, quantity, seconds, signal_of
 
 _BURNS = {"error": "errors", "latency": "latency"}
+SILENT = "no request arrived any more"
 
 
 def summary(of: Checker, match: re.Match[str]) -> None:
@@ -142,7 +143,10 @@ def used(of: Checker, match: re.Match[str]) -> None:
 
 def used_up(of: Checker, match: re.Match[str]) -> None:
     slo = of.incident["slo"]
-    days = slo["window_days"] / slo[_BURNS[match["which"]]]["burn_rate"]
+    burn = slo[_BURNS[match["which"]]]
+    days = slo["window_days"] / burn["burn_rate"]
+    if match["rest"]:
+        days = max(days * (1.0 - burn["budget_share"]), 1.0 / 1440.0)
     said = seconds(match["length"]).value / 86400.0
     if not 0.7 <= said / days <= 1.45:
         of.wrong(f"it lasts {days:.3g} days")
@@ -184,16 +188,26 @@ def link(of: Checker, match: re.Match[str]) -> None:
     if not links or not is_in(moment(links[0]["at"]), at, of):
         of.wrong(f"its first row is {links[:1]}")
     change = re.fullmatch(CHANGE, match["what"])
-    if change is None:
+    if match["what"] == SILENT:
+        silent(of, entity, at)
+    elif change is None:
         of.wrong("the change has no known form")
         return
-    of.change(change, entity, at)
+    else:
+        of.change(change, entity, at)
     calls = match["calls"] or match["called"]
     pair = (entity[0], calls) if match["calls"] else (calls, entity[0])
     if calls and of.files.edges and pair not in of.files.edges:
         of.wrong(f"no call from {pair[0]} to {pair[1]} is known")
     if match["change"]:
         after(of, entity, moment(links[0]["at"]), match["ago"], match["named"])
+
+
+def silent(of: Checker, entity: Entity, at: np.datetime64) -> None:
+    """No row of requests in the step that began at `at`."""
+    column = of.files.columns.get((*entity, "req_count"))
+    if column is not None and ((column.at >= at) & (column.at < at + of.step)).any():
+        of.wrong(f"{' '.join(entity)} had requests")
 
 
 def after(of: Checker, entity: Entity, at: np.datetime64, ago: str, what: str) -> None:
@@ -223,6 +237,8 @@ def first(of: Checker, match: re.Match[str]) -> None:
     change = re.fullmatch(CHANGE, match["what"])
     if change:
         of.change(change, entity, at)
+    elif match["what"] == SILENT:
+        silent(of, entity, at)
 
 
 def cause(of: Checker, match: re.Match[str]) -> None:

@@ -22,8 +22,8 @@ def check(files: Files, incident: Json) -> list[str]:
 
 
 _PACE = (
-    r"At this rate the \S+-day (?P<which>error|latency) budget is used up in"
-    rf" (?P<length>{LENGTH})\."
+    r"At (?:this rate the (?P<rest>rest of the )|that rate a )\S+-day (?P<which>error|latency)"
+    rf" budget (?:is used up in|lasts) (?P<length>{LENGTH})\."
 )
 RULES: dict[str, list[Rule]] = {
     "summary": [

@@ -9,21 +9,21 @@ use crate::slo::{Burn, SloImpact};
 /// The budget use of the incident's own rows, and of the member that used most if it used more.
 pub(super) fn budgets(incident: &Incident) -> Vec<String> {
     let mut out: Vec<String> =
-        incident.slo.iter().flat_map(|impact| sentences(impact, None)).collect();
+        incident.slo.iter().flat_map(|impact| sentences(impact, None, incident)).collect();
     let own = incident.slo.as_ref().map_or(0.0, SloImpact::worst_share);
     let impacts = incident.members.iter().filter_map(|member| Some((member, member.slo.as_ref()?)));
     let worst = impacts.max_by(|(_, a), (_, b)| a.worst_share().total_cmp(&b.worst_share()));
     if let Some((member, impact)) = worst
         && impact.worst_share() > own
     {
-        out.extend(sentences(impact, Some(&named(&member.entity))));
+        out.extend(sentences(impact, Some(&named(&member.entity)), incident));
     }
     out
 }
 
-/// `Failed requests used 3.9 % of the 30-day error budget (objective 99.9 %).` and, if the budget would
-/// not last, `At this rate the 30-day error budget is used up in 2 hours.`
-fn sentences(impact: &SloImpact, entity: Option<&str>) -> Vec<String> {
+/// `Failed requests used 3.9 % of the 30-day error budget (objective 99.9 %).` and, while the incident
+/// is open, when the rest is used up.
+fn sentences(impact: &SloImpact, entity: Option<&str>, incident: &Incident) -> Vec<String> {
     let slow = format!("requests longer than {}", milliseconds(impact.latency_ms));
     let burns = [
         (&impact.errors, "failed requests".to_owned(), "error"),
@@ -46,7 +46,8 @@ fn sentences(impact: &SloImpact, entity: Option<&str>) -> Vec<String> {
             objective(burn),
         ));
         // for another entity the share is enough
-        out.extend(entity.is_none().then(|| pace(impact, burn, which)).flatten());
+        let shows_pace = entity.is_none() && incident.is_open();
+        out.extend(shows_pace.then(|| pace(impact, burn, which, incident)).flatten());
     }
     out
 }
@@ -61,13 +62,22 @@ fn objective(burn: &Burn) -> String {
     format!("{} %", number(100.0 * burn.objective, 4))
 }
 
-/// `At this rate the 30-day error budget is used up in 45 minutes.` `None` if the budget lasts.
-fn pace(impact: &SloImpact, burn: &Burn, which: &str) -> Option<String> {
+/// `At this rate the rest of the 30-day error budget is used up in 45 minutes.`, and of an incident that
+/// ended `At that rate a 30-day error budget lasts 45 minutes.` `None` if the budget lasts, or nothing is
+/// left of it.
+fn pace(impact: &SloImpact, burn: &Burn, which: &str, incident: &Incident) -> Option<String> {
     let rate = burn.rate();
-    (rate.is_finite() && rate > 1.0).then(|| {
-        let days = impact.window_days / rate;
-        let budget = budget(impact, which);
-        format!("At this rate the {budget} budget is used up in {}.", rough_duration(days))
+    if !rate.is_finite() || rate <= 1.0 {
+        return None;
+    }
+    let (days, budget) = (impact.window_days / rate, budget(impact, which));
+    if !incident.is_open() {
+        return Some(format!("At that rate a {budget} budget lasts {}.", rough_duration(days)));
+    }
+    let rest = days * (1.0 - burn.budget_share());
+    (rest > 0.0).then(|| {
+        let rest = rough_duration(rest);
+        format!("At this rate the rest of the {budget} budget is used up in {rest}.")
     })
 }
 
@@ -90,7 +100,7 @@ pub(super) fn severity_evidence(incident: &Incident) -> Vec<String> {
     }
     if let Some(impact) = &incident.slo {
         for (which, burn) in [("error", &impact.errors), ("latency", &impact.latency)] {
-            out.extend(pace(impact, burn, which));
+            out.extend(pace(impact, burn, which, incident));
         }
     }
     if incident.reached > 0 {

@@ -10,6 +10,7 @@ use crate::incident::{Incident, Peak};
 use crate::series::{
     CALLS_TO, Entity, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal, counts_lines,
 };
+use crate::telemetry::Status;
 
 /// Largest number of causes, and of actions.
 const MAX_ITEMS: usize = 5;
@@ -45,6 +46,8 @@ pub(super) struct Pattern {
     latency: Option<Peak>,
     /// Share of failed requests and what it is compared with: `usual 2 %`.
     errors: Option<(f64, String)>,
+    /// Share of the requests that the service refused or redirected, with the most frequent status.
+    refused: Option<(Peak, Option<Status>)>,
     traffic: Option<Peak>,
     /// The metric with the strongest evidence.
     metric: Option<Peak>,
@@ -74,6 +77,27 @@ fn culprit_action(ranking: &Ranking, incident: &Incident) -> Option<String> {
         _ => "read its log, and check its releases, saturation and dependencies",
     };
     Some(format!("Start with {}, anomalous since {since}: {what}.", named(&first.entity)))
+}
+
+/// Why a service refuses or redirects requests, by the most frequent status (RFC 9110, section 15).
+const fn refusal(status: Option<Status>) -> &'static str {
+    match status {
+        Some(Status::Http(401 | 403 | 407)) => {
+            "A key, token or permission that expired or was changed, or somebody who tries to guess one"
+        }
+        Some(Status::Http(404 | 405 | 410)) => {
+            "A route that was moved or removed, a client with wrong addresses, or a scan"
+        }
+        Some(Status::Http(429)) => "A rate limit that clients reach, or that was lowered",
+        Some(Status::Http(408 | 499)) => "Clients that give up before the answer",
+        Some(Status::Http(400 | 406 | 409 | 411..=428)) => {
+            "Requests in a form that the service does not take, as after a release of either side"
+        }
+        Some(Status::Http(300..=399)) => "An address that moved, or a redirect loop",
+        _ => {
+            "Requests that the service refuses or redirects: a change of the service or of its clients"
+        }
+    }
 }
 
 /// The peaks of a culprit: those of the member of the incident, or its evidence if it is no member.
@@ -125,6 +149,10 @@ impl Pattern {
                 .or_else(|| {
                     failing().map(|(share, usual)| (share, against_errors(incident, usual)))
                 }),
+            refused: rose(&[Signal::ClientErrorRate]).map(|peak| {
+                let mut statuses = incident.statuses.iter().map(|(status, _)| status);
+                (peak, statuses.find(|_| is_own))
+            }),
             traffic: of_signal(&[Signal::RequestCount]),
             metric: all.iter().find(|peak| peak.signal.signal.unit().is_empty()).cloned(),
             spans: of_metric(&|name| is_called && name == MISSING_SPANS),
@@ -177,6 +205,9 @@ impl Pattern {
                 against,
             )),
             (None, None) => {}
+        }
+        if let Some((refused, status)) = &self.refused {
+            out.push(format!("{}: {}.", refusal(*status), change(refused)));
         }
         if let Some(latency) = &self.latency
             && latency.signal.signal == Signal::P95Latency
@@ -254,6 +285,12 @@ impl Pattern {
                 _ => "errors",
             };
             out.push(format!("Read the {what} that {service} logged from {since} on."));
+        }
+        if self.refused.is_some() {
+            out.push(format!(
+                "Group the refused requests of {} by client, version and address: one client, or all.",
+                named(&self.entity),
+            ));
         }
         if self.latency.is_some() {
             let endpoint = named(&self.entity);

@@ -3,7 +3,7 @@
 use super::words::{describe_signal, duration, format_value, milliseconds, percent};
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Peak};
-use crate::series::Signal;
+use crate::series::{SILENCE, Signal};
 use crate::time::nanos_of;
 
 /// The peaks whose numbers are all finite and have a direction.
@@ -82,6 +82,10 @@ pub(super) fn change(peak: &Peak) -> String {
 /// `median latency was 310 ms (usual 120 ms)`: the first flagged row of an entity, which is no extreme.
 pub(super) fn first_value(peak: &Peak) -> String {
     let flagged = &peak.signal;
+    // the first silent step says only that nothing came, its length says nothing yet
+    if flagged.signal.as_str() == SILENCE {
+        return "no request arrived any more".to_owned();
+    }
     let name = describe_signal(&flagged.signal);
     if let Some(slow) = slow_change(peak) {
         return format!("{name} had {slow}");

@@ -46,22 +46,41 @@ fn an_incident_reports_its_use_of_both_budgets() {
     let explanation = pipeline.explain(incident);
     let words = [
         "Failed requests used 3.9 % of the 30-day error budget (objective 99.9 %).",
-        "At this rate the 30-day error budget is used up in 2 hours.",
         "Requests longer than 500 ms used 0.19 % of the 30-day latency budget (objective 99 %).",
-        "At this rate the 30-day latency budget is used up in 43 hours.",
     ];
     for sentence in words {
         assert!(explanation.impact.iter().any(|said| said == sentence), "{:?}", explanation.impact);
     }
     let severity = [
         "33.3 % of its requests failed (usual 0 %).",
-        "At this rate the 30-day error budget is used up in 2 hours.",
-        "At this rate the 30-day latency budget is used up in 43 hours.",
+        "At that rate a 30-day error budget lasts 2 hours.",
+        "At that rate a 30-day latency budget lasts 43 hours.",
     ];
     assert_eq!(explanation.severity_evidence[1..], severity[1..]);
+    assert!(!explanation.impact.iter().any(|said| said.contains("used up")));
     let document = serde_json::to_value(IncidentDocument::new(&pipeline, incident)).unwrap();
     assert_eq!(document["slo"]["errors"]["bad"], 100);
     assert_eq!(document["slo"]["window_days"], 30.0);
+}
+
+#[test]
+fn an_open_incident_says_when_the_rest_of_the_budget_is_used_up() {
+    // the objective allows 259 failures in 30 days; 100 happen in five minutes
+    let slo = SloConfig { error_objective: 0.9999, ..SloConfig::default() };
+    let mut pipeline = Pipeline::new(PipelineConfig { slo, ..PipelineConfig::default() }).unwrap();
+    let until = requests().iter().position(|one| one.timestamp >= at(205, 0)).unwrap();
+    pipeline.ingest(requests().into_iter().take(until + 1));
+    let incident = pipeline.incidents()[0];
+    assert!(incident.is_open());
+    let errors = incident.slo.unwrap().errors;
+    let minutes = 30.0 * 1440.0 / errors.rate() * (1.0 - errors.budget_share());
+    assert!(errors.budget_share() > 0.3 && minutes < 10.0, "{minutes}");
+    let said = format!(
+        "At this rate the rest of the 30-day error budget is used up in {} minutes.",
+        minutes.round()
+    );
+    let impact = pipeline.explain(incident).impact;
+    assert!(impact.contains(&said), "{said} is not in {impact:?}");
 }
 
 #[test]

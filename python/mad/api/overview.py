@@ -199,16 +199,28 @@ def context(request: Request, incident: IncidentId) -> Response:
     culprits = document["ranking"]["culprits"]
     named = [document, *document["members"], *culprits]
     names = list(dict.fromkeys(str(one["service"]) for one in named))
-    frequent = service.reader.most_frequent_problem(names[:50], start - _BEFORE, end)
+    log = _log(service, [str(one["service"]) for one in culprits[:1]], start, end)
     return Json(
         {
             "id": incident,
             "changes": json.loads(service.engine.pipeline.changes(names, start - _CHANGES, end)),
             "evidence": [_values(service, one, start, end) for one in culprits],
-            "log": {"pattern": frequent[0], "sample": frequent[1]} if frequent else None,
+            "log": log or _log(service, names[:50], start, end),
             "traces": correlation(service, document),
         }
     )
+
+
+def _log(service: Service, names: list[str], start: int, end: int) -> dict[str, Any] | None:
+    """The most frequent warning or error of some services; `service` is given if it is one."""
+    found = service.reader.most_frequent_problem(names, start - _BEFORE, end) if names else None
+    if found is None:
+        return None
+    return {
+        "service": names[0] if len(names) == 1 else None,
+        "pattern": found[0],
+        "sample": found[1],
+    }
 
 
 def _values(service: Service, culprit: dict[str, Any], start: int, end: int) -> dict[str, Any]:

@@ -31,7 +31,15 @@ export function facts(found) {
 
 const sentences = (texts, tag = "ul") => h(tag, { class: "sentences" }, texts.map((one) => h("li", {}, visible(one))));
 
-export function roles(found) {
+/** The changes shortly before a culprit, and the most frequent line of its log. */
+function besides(first, { changes, log }) {
+  const before = changes.filter((one) => one.service === first.service && one.at <= first.onset).slice(-2);
+  const said = before.map((one) => h("p", {}, `Shortly before: ${changeWords(one)}, ${clock(one.at)} UTC.`));
+  const line = log?.service === first.service ? h("p", {}, `Its log says: ${short(visible(log.sample), 160)}`) : null;
+  return [said, line];
+}
+
+export function roles(found, context) {
   const { explanation, ranking } = found;
   const box = (title, kind, ...content) => h("div", { class: `card role ${kind}` }, h("h2", {}, title), content);
   const [first] = ranking.culprits;
@@ -43,7 +51,7 @@ export function roles(found) {
   return h(
     "div",
     { class: "roles-grid" },
-    box("Root cause", "root", h("p", { class: "say" }, visible(explanation.root_cause || "Not known.")), h("p", { class: "hint" }, certainty), first ? h("p", {}, h("a", { href: entityLink(first) }, `See ${short(entityName({ service: first.service, endpoint: first.endpoint }), 50)}`)) : null),
+    box("Root cause", "root", h("p", { class: "say" }, visible(explanation.root_cause || "Not known.")), first && !ranking.abstained ? besides(first, context) : null, h("p", { class: "hint" }, certainty), first ? h("p", {}, h("a", { href: entityLink(first) }, `See ${short(entityName({ service: first.service, endpoint: first.endpoint }), 50)}`)) : null),
     box("First failure", "first", h("p", { class: "say" }, visible(explanation.first_failure || "Not known."))),
     box("Impact", "impact", explanation.impact.length ? sentences(explanation.impact.slice(0, 4)) : h("p", {}, "No request of it is known, so that its users are not known either."), explanation.impact.length > 4 ? h("details", {}, h("summary", {}, "More about the impact"), sentences(explanation.impact.slice(4))) : null),
   );
@@ -58,7 +66,7 @@ export function explanation({ explanation }) {
     "div",
     { class: "card" },
     h("h2", {}, "Likely causes"),
-    sentences(explanation.likely_causes),
+    explanation.likely_causes.length ? sentences(explanation.likely_causes) : h("p", {}, "Not known."),
     h("h2", {}, "Why it was flagged"),
     sentences(explanation.why_flagged),
     h("details", {}, h("summary", {}, "Severity and confidence"), sentences(explanation.severity_evidence), h("p", { class: "hint" }, visible(explanation.confidence_rule))),
@@ -113,7 +121,7 @@ export function changesList(changes) {
 
 export function logs(log) {
   if (!log) return null;
-  return h("div", { class: "card" }, h("h2", {}, "Most frequent log message"), h("p", { class: "hint" }, "Among the warnings and errors of the services during the incident."), h("pre", { class: "wrap" }, visible(log.sample)));
+  return h("div", { class: "card" }, h("h2", {}, "Most frequent log message"), h("p", { class: "hint" }, `Among the warnings and errors of ${log.service ? short(visible(log.service), 60) : "its services"} during the incident.`), h("pre", { class: "wrap" }, visible(log.sample)));
 }
 
 export function traces(found) {

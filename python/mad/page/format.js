@@ -56,6 +56,9 @@ export function unitOf(name) {
 }
 
 /** `median latency` for `p50_latency_ms`; a metric keeps its name. */
+/** A text with a capital letter at its start. */
+export const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 export function signalName(name) {
   const known = {
     p50_latency_ms: "median latency",

@@ -5,7 +5,7 @@ import { ask } from "./api.js";
 import { chart, closeCharts, requestsTitle } from "./chart.js";
 import { announce, h } from "./dom.js";
 import { changesList, evidence, explanation, facts, logs, next, roles, similar, traces } from "./findings.js";
-import { clock, short, visible } from "./format.js";
+import { capitalized, clock, entityName, short, signalName, visible } from "./format.js";
 import { propagation } from "./map.js";
 import { markdown } from "./markdown.js";
 import { incidentLink } from "./overview.js";
@@ -72,7 +72,7 @@ export function incident(view, { name, reload }) {
     latest = [found, state[0], actions.data, context];
     const { series, history, notes, ...one } = found;
     part("summary", [one, state], () => head(found, state));
-    part("roles", one, () => roles(found));
+    part("roles", [one, context.changes, context.log], () => roles(found, context));
     part("charts", [series, context.changes], () => charts(found, context.changes));
     part("map", [one.chain, one.members, one.ranking.culprits], () => propagation(found, slots.map.clientWidth - 40));
     part("evidence", [one.ranking, one.explanation.checks, context.evidence], () => evidence(found, context.evidence));
@@ -126,8 +126,9 @@ function charts(found, changes) {
     ? [
         chart(series, ["p95_latency_ms", "p50_latency_ms"], { title: "Latency", ...range }),
         chart(series, ["error_rate"], { title: "Error rate", ...range }),
+        ...["client_error_rate", "slow_share"].filter((name) => found.signals.includes(name)).map((name) => chart(series, [name], { title: capitalized(signalName(name)), ...range })),
         found.signals.includes("req_count") ? chart(series, ["req_count"], { title: requestsTitle(series), ...range }) : null,
       ]
     : series.signals.map((one) => chart(series, [one.name], { title: visible(one.name), ...range }));
-  return [h("h2", {}, `What happened, around ${clock(found.start)} UTC`), ...drawn];
+  return [h("h2", {}, `What happened in ${short(entityName(found), 80)}, around ${clock(found.start)} UTC`), ...drawn];
 }
