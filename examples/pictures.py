@@ -1,4 +1,4 @@
-"""Renders the pictures of the README and the docs: the report, the dashboard and the terminal.
+"""Renders the pictures of the README and the docs: report, live page, dashboard and terminal.
 
     python examples/pictures.py
 
@@ -8,6 +8,7 @@ The pictures show the demo shop, so that they change with the project. Needs chr
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from mad.cli import main as mad
 from mad.view import LocalFeed, timed_lines
 from mad.view.screen import Choice, draw
 
+_CSV = {"Content-Type": "text/csv"}
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
@@ -33,6 +35,36 @@ def report(browser: Browser, run: Path) -> None:
     page.goto((run / "report.html").as_uri())
     page.screenshot(path=DOCS / "report.png")
     page.close()
+
+
+def live_page(browser: Browser, run: Path) -> None:
+    """docs/live-page.png: the page of an incident while it is open."""
+    command = [sys.executable, "-m", "mad.cli", "serve", "--port", "0", "--no-ticks"]
+    data = ["--data", str(run.parent / "journal")]
+    pipe = subprocess.PIPE
+    server = subprocess.Popen([*command, *data], stderr=pipe, stdout=subprocess.DEVNULL, text=True)
+    try:
+        assert server.stderr is not None
+        said = next(line for line in server.stderr if "listens on" in line)
+        url = said.split("listens on ")[1].split(";")[0]
+        lines = timed_lines(str(run / "requests.csv"))
+        for at, body, _ in lines.pieces(60.0, 5_000):
+            if at - lines.times[0] > 52 * 60:
+                break
+            request = urllib.request.Request(f"{url}/v1/ingest/requests", body, _CSV)
+            with urllib.request.urlopen(request, timeout=10):
+                pass
+        with urllib.request.urlopen(f"{url}/v1/query/incidents", timeout=10) as answer:
+            (incident, *_) = json.load(answer)["data"]
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.goto(f"{url}/#/incidents/{incident['id']}")
+        page.wait_for_selector(".chart canvas")
+        page.wait_for_timeout(1_000)
+        page.screenshot(path=DOCS / "live-page.png")
+        page.close()
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 def dashboard(browser: Browser, run: Path) -> None:
@@ -86,6 +118,7 @@ def main() -> None:
         mad(["demo", "--out", str(run), "--json"])
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         report(browser, run)
+        live_page(browser, run)
         dashboard(browser, run)
         browser.close()
         terminal(run)
