@@ -30,8 +30,9 @@ export function chart(series, names, { title, incident, changes = [] }) {
   const first = signals[0];
   if (!first?.values.some(Number.isFinite)) return null;
   const unit = first.name === "req_count" ? "count" : first.unit || unitOf(first.name);
+  const shown = hidesLine(first, unit) ? { ...first, low: first.low.map(() => null), high: first.high.map(() => null) } : first;
   const holder = h("div", { class: "plot" });
-  const figure = h("figure", { class: "chart" }, h("figcaption", {}, title), holder, legend(signals, first, incident, changes), dataTable(series, signals, unit));
+  const figure = h("figure", { class: "chart" }, h("figcaption", {}, title), holder, legend(signals, shown, incident, changes), dataTable(series, signals, unit));
   const one = { figure, plot: null, draw, fit };
   holder.setAttribute("role", "img");
   holder.setAttribute("aria-label", sentence(series, first, unit, incident));
@@ -39,7 +40,7 @@ export function chart(series, names, { title, incident, changes = [] }) {
   function draw() {
     one.plot?.destroy();
     const times = series.bucket.map(seconds);
-    const data = [times, ...signals.map((each) => each.values), first.low, first.high];
+    const data = [times, ...signals.map((each) => each.values), shown.low, shown.high];
     const lines = signals.map((each, place) => ({
       label: signalName(each.name),
       stroke: colour(place ? "series-2" : "series"),
@@ -55,7 +56,7 @@ export function chart(series, names, { title, incident, changes = [] }) {
         legend: { show: false },
         cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
         tzDate: (stamp) => globalThis.uPlot.tzDate(new Date(stamp * 1000), "Etc/UTC"),
-        scales: { x: { time: true }, y: { range: () => [0, top(signals, first)] } },
+        scales: { x: { time: true }, y: { range: () => [0, top(signals, shown)] } },
         series: [{}, ...lines, edge, edge],
         bands: [{ series: [lines.length + 2, lines.length + 1], fill: colour("range") }],
         axes: [
@@ -89,6 +90,12 @@ function axis(more) {
 
 /** `Requests per minute`, or per another step. */
 export const requestsTitle = (series) => `Requests per ${series.step_seconds === 60 ? "minute" : duration(series.step_seconds)}`;
+
+/** Whether most expected ranges of a share end above 25 %: with few requests nearly every rate is possible. */
+function hidesLine(one, unit) {
+  const ends = one.high.filter(Number.isFinite);
+  return unit === "share" && 2 * ends.filter((end) => end > 0.25).length > ends.length;
+}
 
 /** The top of the axis: the values, and as much of the range as does not flatten them. */
 function top(signals, first) {
