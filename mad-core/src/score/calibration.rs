@@ -19,6 +19,11 @@ const ONE_IN: [f64; 5] = [20.0, 60.0, 200.0, 600.0, 1_500.0];
 const PRIOR: f64 = 0.64;
 /// Rows beyond a quantile that the prior is worth.
 const PRIOR_ROWS: f64 = 10.0;
+/// Rows, and standard deviations of their Poisson count, by which the rows beyond a level exceed the
+/// expected number before the level is taken as one that recurs. Three standard deviations are the
+/// usual limit of a control chart, and three rows are no coincidence where none is expected.
+const RECURRENT_ROWS: f64 = 3.0;
+const RECURRENT_DEVIATIONS: f64 = 3.0;
 /// Decades of rarity from which a row is anomalous.
 pub(super) const DECADES: f64 = 4.0 / 1.78;
 /// Rows without an extreme row after which an episode ends.
@@ -45,10 +50,16 @@ const REFRESH: u32 = 8;
 /// 3. The largest estimate counts: the heaviest tail that the past shows at any depth. For 1/600 and
 ///    1/1500 the quantile is divided by [`DECADES`] only, so that a spike that comes back so often is
 ///    not flagged, even if all spikes are alike.
+/// 4. Shrinkage alone would flag a spike that always has the same height for good, because it keeps
+///    the quantile below that height. A level that recurs is therefore not shrunk: where `w` rows are
+///    expected beyond a quantile, the deviation that `w + 3 + 3 sqrt(w)` rows exceeded is a lower
+///    confidence bound of it (three standard deviations of a Poisson count). This needs rows that
+///    are independent, beside those of an episode.
 ///
-/// An *episode* is a run of extreme rows (beyond `from` decades) at most 24 rows apart. Only its
-/// first row is learnt, for up to 120 rows, so that a long incident does not teach that incidents
-/// are usual.
+/// An *episode* is a stretch of rows in which extreme ones (beyond `from` decades) are at most 24 rows
+/// apart. Of its extreme rows only the first is learnt, for up to 120 rows, so that a long incident
+/// does not teach that incidents are usual. After that its extreme rows are learnt one by one, because
+/// a series with an extreme row in each 24 rows has this habit.
 ///
 /// # Small samples and limits
 ///
@@ -65,6 +76,8 @@ pub(super) struct Calibration {
     /// Rows since the last extreme row, and rows of the episode.
     since: u32,
     episode: u32,
+    /// Whether extreme rows are independent, so that their number says that a level recurs.
+    is_independent: bool,
 }
 
 /// The histogram as bytes. The empty bins of the largest deviations are left out.
@@ -102,7 +115,9 @@ fn rows(count: u64) -> f64 {
 
 impl Calibration {
     /// A calibration that has learnt nothing. Rows of `from` decades and more are extreme.
-    pub fn new(from: f64) -> Self {
+    /// `is_independent` is false for deviations of one level that lasts, of which each row says the
+    /// same: their number is no Poisson count.
+    pub fn new(from: f64, is_independent: bool) -> Self {
         Self {
             from,
             counts: vec![0; BINS],
@@ -111,6 +126,7 @@ impl Calibration {
             learnt: 0,
             since: u32::MAX,
             episode: 0,
+            is_independent,
         }
     }
 
@@ -125,10 +141,10 @@ impl Calibration {
     pub fn learn(&mut self, deviation: f64) {
         self.learnt = self.learnt.saturating_add(1);
         let far = deviation >= self.from * self.decade;
-        let goes_on = far && self.since < EPISODE_GAP;
+        let is_open = self.since < EPISODE_GAP;
         self.since = if far { 0 } else { self.since.saturating_add(1) };
-        self.episode = if goes_on { self.episode.saturating_add(1) } else { 0 };
-        if goes_on && self.episode < EPISODE_ROWS {
+        self.episode = if is_open { self.episode.saturating_add(1) } else { 0 };
+        if far && is_open && self.episode < EPISODE_ROWS {
             return;
         }
         // An episode counts once.
@@ -152,28 +168,98 @@ impl Calibration {
 
     /// The largest decade of all quantiles.
     fn heaviest(&self) -> f64 {
-        let (mut beyond, mut decade) = (0_u64, 0.0_f64);
-        // From the largest deviation down, one pass for all quantiles. Counts are added up as integers,
-        // and the empty bins at the end are skipped, because most deviations are small.
-        let bins = self.counts.iter().enumerate().rev();
-        let mut bins = bins.skip_while(|(_, count)| **count == 0);
-        let mut bin = bins.next();
+        let (mut expected, mut recurrent) = (self.descent(), self.descent());
+        let mut decade = 0.0_f64;
         for one_in in ONE_IN.iter().rev() {
             let wanted = self.total / one_in;
-            while let Some((_, count)) = bin
-                && rows(beyond + u64::from(*count)) < wanted
-            {
-                beyond += u64::from(*count);
-                bin = bins.next();
+            let decades = one_in.log10().min(DECADES);
+            let own = expected.exceeded_by(wanted) / decades;
+            let shrunk = (own * wanted + PRIOR * PRIOR_ROWS) / (wanted + PRIOR_ROWS);
+            decade = decade.max(shrunk);
+            if self.is_independent {
+                let more = wanted + RECURRENT_ROWS + RECURRENT_DEVIATIONS * wanted.sqrt();
+                decade = decade.max(recurrent.exceeded_by(more) / decades);
             }
-            let quantile = bin.map_or(0.0, |(place, count)| {
-                // Linear within the bin.
-                let share = (wanted - rows(beyond)) / rows(u64::from(*count)).max(1e-9);
-                BIN_WIDTH * (place as f64 + 1.0 - share.clamp(0.0, 1.0))
-            });
-            let own = quantile / one_in.log10().min(DECADES);
-            decade = decade.max((own * wanted + PRIOR * PRIOR_ROWS) / (wanted + PRIOR_ROWS));
         }
         decade
+    }
+
+    /// The bins from the largest deviation down. The empty ones at the end are skipped, because most
+    /// deviations are small.
+    fn descent(&self) -> Descent<impl Iterator<Item = (usize, u32)>> {
+        let bins = self.counts.iter().copied().enumerate().rev();
+        let mut bins = bins.skip_while(|(_, count)| *count == 0);
+        Descent { bin: bins.next(), bins, beyond: 0 }
+    }
+}
+
+/// Reads quantiles from the largest deviation down, in one pass for all of them.
+struct Descent<I> {
+    bins: I,
+    bin: Option<(usize, u32)>,
+    /// Counts beyond `bin`, added up as integers.
+    beyond: u64,
+}
+
+impl<I: Iterator<Item = (usize, u32)>> Descent<I> {
+    /// The deviation that `wanted` rows exceed; 0 if fewer are known. `wanted` rises from call to call.
+    fn exceeded_by(&mut self, wanted: f64) -> f64 {
+        while let Some((_, count)) = self.bin
+            && rows(self.beyond + u64::from(count)) < wanted
+        {
+            self.beyond += u64::from(count);
+            self.bin = self.bins.next();
+        }
+        self.bin.map_or(0.0, |(place, count)| {
+            // Linear within the bin.
+            let share = (wanted - rows(self.beyond)) / rows(u64::from(count)).max(1e-9);
+            BIN_WIDTH * (place as f64 + 1.0 - share.clamp(0.0, 1.0))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The calibration after `rows` deviations of 0.3, of which each `every`-th one is `spike`.
+    fn after(rows: u32, every: u32, spike: f64) -> Calibration {
+        let mut calibration = Calibration::new(DECADES, true);
+        for row in 0..rows {
+            calibration.learn(if row % every == every - 1 { spike } else { 0.3 });
+        }
+        calibration
+    }
+
+    fn is_flagged(calibration: &Calibration, deviation: f64) -> bool {
+        deviation >= DECADES * calibration.decade()
+    }
+
+    #[test]
+    fn a_spike_that_recurs_with_one_height_is_not_flagged() {
+        for every in [20, 100, 333] {
+            let calibration = after(20_000, every, 3.0);
+            assert!(!is_flagged(&calibration, 3.0), "every {every}: {}", calibration.decade());
+            assert!(is_flagged(&calibration, 6.0), "every {every}");
+        }
+        // A spike that came twice is still one.
+        assert!(is_flagged(&after(20_000, 8_000, 3.0), 3.0));
+    }
+
+    #[test]
+    fn extreme_rows_at_short_distances_are_a_habit() {
+        // An episode would never end, and hide all of them.
+        assert!(!is_flagged(&after(2_000, 5, 1.6), 1.6));
+    }
+
+    #[test]
+    fn an_incident_of_a_hundred_rows_counts_once() {
+        let mut calibration = after(5_000, 5_000, 0.3);
+        let before = calibration.decade();
+        for _ in 0..100 {
+            calibration.learn(4.0);
+        }
+        assert!((calibration.decade() - before).abs() < 0.05);
+        assert!(is_flagged(&calibration, 4.0));
     }
 }
