@@ -60,6 +60,7 @@ struct Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Progress {
     source: SourceId,
+    /// The newest vote, or the one to which its clock was set back.
     vote: i64,
     /// The vote from which it has not moved.
     anchor: i64,
@@ -283,9 +284,12 @@ impl QuorumClock {
             self.progress.push_back(Progress { source, vote, anchor, since, turns: 0 });
             return;
         };
-        // The mean over all sources, so that one fast clock alone does not make time pass.
+        // The mean over all sources, so that one fast clock alone does not make time pass. A step back
+        // and forth is no time either, as in batches that begin with the newest record.
         self.passed += vote.saturating_sub(known.vote).clamp(0, most) / sources;
-        known.vote = vote;
+        if vote > known.vote || vote.abs_diff(known.vote) > still {
+            known.vote = vote;
+        }
         if vote.abs_diff(known.anchor) > still {
             (known.anchor, known.since, known.turns) = (vote, self.passed, 0);
         } else {

@@ -1,6 +1,6 @@
 //! Sources with a wrong clock among right ones: the right ones lose nothing, and the wrong one is named.
 
-use mad_core::telemetry::Request;
+use mad_core::telemetry::{RejectReason, Request};
 use mad_core::time::{SECOND, Timestamp};
 use proptest::prelude::*;
 
@@ -114,5 +114,24 @@ proptest! {
         prop_assert_eq!(lost.iter().skip(2).sum::<i64>(), 0, "{:?}", lost);
         prop_assert!(named.contains(&1), "{:?}", named);
         prop_assert!(share * LONGEST as f64 <= 2.0 * NAMED_FROM || named.contains(&0), "{:?}", named);
+    }
+}
+
+/// Sources of logs often answer with the newest record first. Their batches step back and forth, and
+/// no source stands still.
+#[test]
+fn batches_that_begin_with_the_newest_record_are_taken() {
+    for (services, spread) in [(3_i64, 20_i64), (2, 40), (5, 20), (3, 90)] {
+        let mut run = Run::default();
+        for batch in 0..400_i64 {
+            let newest = START + batch * SECOND / 2;
+            for k in 0..20 {
+                let at = Timestamp::from_nanos(newest - k * spread * SECOND / 200);
+                let service = format!("s{}", k % services);
+                run.push(&Request::new(at, &service, "/pay", 200, 5.0));
+            }
+        }
+        assert_eq!(run.rejected(RejectReason::WrongClock), 0, "{services} {spread}");
+        assert_eq!(run.rejected(RejectReason::Late), 0, "{services} {spread}");
     }
 }
