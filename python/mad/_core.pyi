@@ -556,8 +556,8 @@ class MetricRanking:
         """The anomaly of the target, if one was declared and changed for the worse."""
     @property
     def calm_target(self) -> bool:
-        """Whether the fault hardly shows in the declared target, so that the services that the
-        target calls were ranked by their own changes."""
+        """Whether no service stands out in the anomalous rows of the target, so that the services
+        that it calls were ranked by their own changes."""
     @property
     def unnamed(self) -> list[dict[str, Any]]:
         """If no culprit is named: the strongest anomaly of each of the three services that would

@@ -65,7 +65,9 @@ impl View<'_> {
         }
         let target = target.as_ref().map(|target| (&*target.service, &*target.metric));
         let ranking = ranker.rank(&window, self.shared.graph.pairs(), target);
-        let Some(first) = ranking.culprits.first().map(|first| first.score) else {
+        // without support by the symptom, flagged rows and calls decide
+        let first = ranking.culprits.first().filter(|_| !ranking.calm_target);
+        let Some(first) = first.map(|first| first.score) else {
             return BTreeMap::new();
         };
         let last = ranking.culprits.last().map_or(first, |last| last.score);

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::explain::{Link, TemplateExplainer};
 use crate::graph::ServiceGraph;
 use crate::guard::Reason;
-use crate::history::{FlaggedRow, History, HistoryRow};
+use crate::history::{FlaggedRow, FlaggedSignal, History, HistoryRow};
 use crate::incident::{Incident, IncidentGrouper, Topology};
 use crate::series::{Entity, EntityId, Signal, SignalName};
 use crate::telemetry::ChangeEvent;
@@ -89,18 +89,22 @@ impl View<'_> {
     /// directly or through others, may outlast it, as a queue does that has to be worked off. Such a
     /// service counts until [`LEAD_MINUTES`] after its last anomalous row.
     fn recovered(&self, incident: &Incident, rows: &[&FlaggedRow]) -> BTreeSet<EntityId> {
-        let mut last: BTreeMap<EntityId, &FlaggedRow> = BTreeMap::new();
+        // the last and the strongest row of each entity
+        let mut last: BTreeMap<EntityId, (&FlaggedRow, &FlaggedRow)> = BTreeMap::new();
         for row in rows {
-            let known = last.entry(row.entity).or_insert(row);
-            if row.bucket > known.bucket {
-                *known = row;
+            let (last, strongest) = last.entry(row.entity).or_insert((row, row));
+            if row.bucket > last.bucket {
+                *last = row;
+            }
+            if row.neg_log10_p > strongest.neg_log10_p {
+                *strongest = row;
             }
         }
         let step = nanos_of(incident.step);
         let before = |row: &FlaggedRow| {
             incident.start.since(row.bucket + row.step) > step.max(nanos_of(row.step))
         };
-        last.retain(|_, row| before(row));
+        last.retain(|_, (row, _)| before(row));
         if last.is_empty() {
             return BTreeSet::new();
         }
@@ -109,30 +113,42 @@ impl View<'_> {
             services.iter().flat_map(|name| self.shared.graph.downstream(name, usize::MAX));
         let called: BTreeSet<Arc<str>> = called.map(|(name, _)| name).collect();
         let lead = (LEAD_MINUTES * MINUTE as f64) as i64;
-        let is_over = |(entity, row): &(EntityId, &FlaggedRow)| {
+        let is_over = |(entity, (row, strongest)): &(EntityId, (&FlaggedRow, &FlaggedRow))| {
             let name = self.shared.names.entities.get(*entity);
             let is_called = name.is_some_and(|name| called.contains(&name.service));
             let quiet = incident.start.since(row.bucket + row.step);
-            let counts = is_called && quiet <= lead || self.persists(row, incident.start);
+            let counts =
+                is_called && quiet <= lead || self.persists(strongest, row.bucket, incident.start);
             !counts
         };
         last.into_iter().filter(is_over).map(|(entity, _)| entity).collect()
     }
 
-    /// Whether the rows after a flagged one stay anomalous without a flag until `to`.
-    fn persists(&self, row: &FlaggedRow, to: Timestamp) -> bool {
-        let after = || {
-            let later = self.history.recent(row.entity).skip_while(|one| one.at <= row.bucket);
-            later.take_while(|one| one.at < to)
-        };
-        let rows = after().count();
-        rows > 0
-            && row.signals.iter().any(|flagged| {
-                let stays = |one: &HistoryRow<'_>| {
-                    has_half(one, &flagged.signal, flagged.value, flagged.expected)
-                };
-                after().take_while(stays).count() == rows
-            })
+    /// Whether most rows of an entity from `after` to `to` are as anomalous as a flagged row before them,
+    /// without a flag: their values are beyond the middle between its expected and its anomalous value.
+    fn persists(&self, flagged: &FlaggedRow, after: Timestamp, to: Timestamp) -> bool {
+        flagged.signals.iter().any(|signal| {
+            let FlaggedSignal { signal, value, expected, .. } = signal;
+            let is_quiet = |row: &HistoryRow<'_>| row.at > after && row.at < to;
+            let (mut rows, mut beyond) = (0_usize, 0_usize);
+            let mut count = |stays: bool| {
+                rows += 1;
+                beyond += usize::from(stays);
+            };
+            if let SignalName::Metric(metric) = signal {
+                let all = self.shared.names.series.iter();
+                let own =
+                    all.filter(|(_, name)| name.entity == flagged.entity && name.metric == *metric);
+                for point in own.flat_map(|(id, _)| self.history.points(id)).filter(is_quiet) {
+                    count(is_beyond_half(f64::from(point.value(0)), *value, *expected));
+                }
+            } else {
+                for row in self.history.recent(flagged.entity).filter(is_quiet) {
+                    count(has_half(&row, signal, *value, *expected));
+                }
+            }
+            2 * beyond > rows
+        })
     }
 
     /// The entities of other incidents whose services neither call nor are called by those of this
@@ -175,10 +191,14 @@ impl View<'_> {
 fn has_half(row: &HistoryRow<'_>, signal: &SignalName, value: f64, expected: f64) -> bool {
     let signal = signal.request().filter(|signal| *signal != Signal::RequestCount);
     signal.is_some_and(|signal| {
-        let half = (value - expected) / 2.0;
         let there = f64::from(row.value(signal.index()));
-        (there - expected) / half >= 1.0 && row.reason != Reason::Muted
+        is_beyond_half(there, value, expected) && row.reason != Reason::Muted
     })
+}
+
+/// Whether a value is beyond the middle between an expected and an anomalous value.
+fn is_beyond_half(there: f64, value: f64, expected: f64) -> bool {
+    (there - expected) / ((value - expected) / 2.0) >= 1.0
 }
 
 /// The ranking without a culprit.

@@ -49,8 +49,8 @@ impl MetricRanking {
         self.core.target.as_ref().map(|target| evidence_dict(py, target)).transpose()
     }
 
-    /// Whether the fault hardly shows in the declared target, so that the services that the target
-    /// calls were ranked by their own changes.
+    /// Whether no service stands out in the anomalous rows of the target, so that the services that
+    /// it calls were ranked by their own changes.
     #[getter]
     fn calm_target(&self) -> bool {
         self.core.calm_target

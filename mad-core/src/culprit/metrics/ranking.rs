@@ -112,8 +112,8 @@ pub struct MetricRanking {
     pub abstained: bool,
     /// The anomaly of the target itself, if one was declared and changed for the worse.
     pub target: Option<MetricEvidence>,
-    /// Whether the fault hardly shows in the declared target, so that the services that the target calls
-    /// were ranked by their own changes.
+    /// Whether no service stands out in the anomalous rows of the target, so that the services that it
+    /// calls were ranked by their own changes.
     pub calm_target: bool,
     /// If the ranking abstained: the strongest anomaly of each of the three services that would be
     /// named first, the strongest first.
@@ -150,7 +150,8 @@ impl MetricRanking {
                 .push(format!("{service} is the likeliest culprit (score {:.2}).", first.score));
             sentences.extend(first.sentences().iter().take(1).map(|known| format!("{known}.")));
             if self.calm_target {
-                sentences.push("It hardly shows in the declared target.".to_owned());
+                sentences
+                    .push("It does not stand out in the anomalous rows of the target.".to_owned());
             }
             return sentences.join(" ");
         }
