@@ -11,6 +11,9 @@ from page_views import View, faults, viewing
 from playwright.sync_api import Browser, expect
 from service import Server, an_hour, lines
 
+#: The minute of the log lines.
+MINUTE = "2026-01-06T10:59"
+
 
 def fill(server: Server) -> str:
     """An hour with an open incident, a deploy before it and errors in the log; returns its id."""
@@ -18,9 +21,13 @@ def fill(server: Server) -> str:
         "/v1/changes",
         {"service": "payments", "version": "v2.14.0", "timestamp": "2026-01-06T10:48:00Z"},
     )
-    log = {"service": "payments", "level": "ERROR", "message": "card provider: no answer"}
+    errors = [f"card provider: no answer to order {number}" for number in (17, 4, 230)]
+    logs = [
+        {"service": "payments", "level": "ERROR", "message": text, "timestamp": f"{MINUTE}:{i}Z"}
+        for i, text in enumerate([*errors, "cache is cold"], 10)
+    ]
     server.post("/v1/ingest/requests", an_hour(bad=range(50, 60)))
-    server.post("/v1/ingest/logs", lines([{**log, "timestamp": "2026-01-06T10:59:10Z"}]))
+    server.post("/v1/ingest/logs", lines(logs))
     (incident,) = server.get("/v1/query/incidents")["data"]
     return str(incident["id"])
 
@@ -56,7 +63,9 @@ def test_answers_the_five_questions(view: View, server: Server) -> None:
     assert "No request failed" in view.text(".role.impact")
     assert view.page.locator(".next li").count() >= 3
     assert "deploy v2.14.0 of payments" in view.text(".changes")
-    assert "card provider: no answer" in view.text(".log")
+    assert "card provider: no answer to order <*>" in view.text(".log")
+    assert "3 of 4 warnings and errors of payments" in view.text(".log")
+    assert "card provider: no answer to order 17" in view.text(".role.root")
     assert view.page.locator(".evidence .spark .line").count() >= 2
     assert "Checked, nothing found" in view.text(".evidence")
     assert "No earlier incident" in view.text(".similar")

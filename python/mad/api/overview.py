@@ -212,14 +212,18 @@ def context(request: Request, incident: IncidentId) -> Response:
 
 
 def _log(service: Service, names: list[str], start: int, end: int) -> dict[str, Any] | None:
-    """The most frequent warning or error of some services; `service` is given if it is one."""
+    """The most frequent kind of warning or error of some services; `service` is given if it is
+    one."""
     found = service.reader.most_frequent_problem(names, start - _BEFORE, end) if names else None
     if found is None:
         return None
     return {
         "service": names[0] if len(names) == 1 else None,
-        "pattern": found[0],
-        "sample": found[1],
+        "pattern": found.pattern,
+        "sample": found.sample,
+        "lines": found.lines,
+        "of": found.of,
+        "first": rfc3339(found.first),
     }
 
 

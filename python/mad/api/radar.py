@@ -99,8 +99,8 @@ def _line(service: Service, incident: dict[str, Any]) -> dict[str, Any]:
         "scenario": incident["endpoint"] or None,
         "summary": incident["explanation"]["summary"],
         "score": max(scores, default=0.0),
-        "top_cluster": frequent[0] if frequent else None,
-        "sample_log": frequent[1] if frequent else None,
+        "top_cluster": frequent.pattern if frequent else None,
+        "sample_log": frequent.sample if frequent else None,
         "id": incident["id"],
         "service": incident["service"],
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from mad import _core
 from mad.journal import alerts
@@ -32,6 +33,20 @@ ROW_SIGNALS = frozenset(
 )
 ALL_TIMES = TimeRange()
 T = TypeVar("T")
+
+
+class FrequentProblem(NamedTuple):
+    """The most frequent kind of log line among warnings and errors."""
+
+    pattern: str
+    """What its lines have in common, with `<*>` for each variable part."""
+    sample: str
+    """The first line."""
+    lines: int
+    of: int
+    """Number of all warnings and errors."""
+    first: int
+    """Time of the first line, nanoseconds since 1970."""
 
 
 class Reader(IncidentReader):
@@ -220,18 +235,27 @@ class Reader(IncidentReader):
 
     def most_frequent_problem(
         self, services: Sequence[str], start: int, end: int
-    ) -> tuple[str, str] | None:
-        """The most frequent warning or error of some services in a time range: its text without
-        digits at the end, and one full line. None without any."""
+    ) -> FrequentProblem | None:
+        """The most frequent template of the warnings and errors of some services in a time range,
+        of the newest 10,000 lines. None without any."""
         marks = ", ".join("?" * len(services))
-        found: list[tuple[str, str]] = self._all(
-            f"""SELECT masked, max(body) FROM (SELECT body, rtrim(body, '0123456789') AS masked
-            FROM log_lines WHERE service IN ({marks}) AND at >= ? AND at < ?
-            AND upper(level) IN ('WARN', 'WARNING', 'ERROR', 'FATAL', 'CRITICAL') LIMIT 10000)
-            GROUP BY masked ORDER BY count(*) DESC, masked LIMIT 1""",
+        lines = self._all(
+            f"""SELECT at, body FROM log_lines WHERE service IN ({marks}) AND at >= ? AND at < ?
+            AND upper(level) IN ('WARN', 'WARNING', 'ERROR', 'FATAL', 'CRITICAL')
+            ORDER BY at DESC LIMIT 10000""",
             [*services, start, end],
-        )
-        return found[0] if found else None
+        )[::-1]
+        if not lines:
+            return None
+        templates = _core.LogTemplates()
+        ids = templates.learn([body for _, body in lines]).tolist()
+        merged = templates.final_ids()
+        of = [merged.get(one, one) for one in ids]
+        # the first of equally frequent ones
+        frequent, count = Counter(of).most_common(1)[0]
+        at, sample = lines[of.index(frequent)]
+        texts = {one: text for one, text, _ in templates.templates()}
+        return FrequentProblem(texts.get(frequent, sample), sample, count, len(lines), at)
 
     def _judged(
         self, table: str, order: str, names: Mapping[str, str | int | None], select: Selection

@@ -121,7 +121,7 @@ export function changesList(changes) {
 
 export function logs(log) {
   if (!log) return null;
-  return h("div", { class: "card" }, h("h2", {}, "Most frequent log message"), h("p", { class: "hint" }, `Among the warnings and errors of ${log.service ? short(visible(log.service), 60) : "its services"} during the incident.`), h("pre", { class: "wrap" }, visible(log.sample)));
+  return h("div", { class: "card" }, h("h2", {}, "Most frequent log message"), h("p", { class: "hint" }, `${count(log.lines)} of ${plural(log.of, "warning and error", "warnings and errors")} of ${log.service ? short(visible(log.service), 60) : "its services"} around the incident, the first at ${clock(log.first)} UTC.`), h("pre", { class: "wrap" }, visible(log.pattern)), log.sample === log.pattern ? null : h("p", { class: "hint" }, `Such as: ${short(visible(log.sample), 300)}`));
 }
 
 export function traces(found) {
