@@ -54,7 +54,7 @@ type Vector = Vec<(usize, f64)>;
 /// templates.learn(b"database connection refused");
 /// let clusters = cluster(&templates.templates(), 2);
 /// assert_eq!((clusters[0].count, &*clusters[0].templates), (31, &[2, 3][..]));
-/// assert_eq!(clusters[0].terms[0], "database");
+/// assert!(clusters[0].terms.iter().any(|term| *term == *"database"));
 /// ```
 pub fn cluster(templates: &[LogTemplate], clusters: usize) -> Vec<LogCluster> {
     let (words, vectors) = vectors(templates);

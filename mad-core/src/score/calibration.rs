@@ -24,6 +24,9 @@ const PRIOR_ROWS: f64 = 10.0;
 /// usual limit of a control chart, and three rows are no coincidence where none is expected.
 const RECURRENT_ROWS: f64 = 3.0;
 const RECURRENT_DEVIATIONS: f64 = 3.0;
+/// Rows that have to be expected beyond a level before more of them say that it recurs. With fewer, the
+/// first mild rows of one fault would be the habit that hides the rest of it.
+const EXPECTED_ROWS: f64 = 3.0;
 /// Decades of rarity from which a row is anomalous.
 pub(super) const DECADES: f64 = 4.0 / 1.78;
 /// Rows without an extreme row after which an episode ends.
@@ -54,7 +57,8 @@ const REFRESH: u32 = 8;
 ///    the quantile below that height. A level that recurs is therefore not shrunk: where `w` rows are
 ///    expected beyond a quantile, the deviation that `w + 3 + 3 sqrt(w)` rows exceeded is a lower
 ///    confidence bound of it (three standard deviations of a Poisson count). This needs rows that
-///    are independent, beside those of an episode.
+///    are independent, beside those of an episode, and a history in which `w` is 3 or more: the mild
+///    first rows of one fault are no habit.
 ///
 /// An *episode* is a stretch of rows in which extreme ones (beyond `from` decades) are at most 24 rows
 /// apart. Of its extreme rows only the first is learnt, for up to 120 rows, so that a long incident
@@ -176,7 +180,7 @@ impl Calibration {
             let own = expected.exceeded_by(wanted) / decades;
             let shrunk = (own * wanted + PRIOR * PRIOR_ROWS) / (wanted + PRIOR_ROWS);
             decade = decade.max(shrunk);
-            if self.is_independent {
+            if self.is_independent && wanted >= EXPECTED_ROWS {
                 let more = wanted + RECURRENT_ROWS + RECURRENT_DEVIATIONS * wanted.sqrt();
                 decade = decade.max(recurrent.exceeded_by(more) / decades);
             }
@@ -250,6 +254,18 @@ mod tests {
     fn extreme_rows_at_short_distances_are_a_habit() {
         // An episode would never end, and hide all of them.
         assert!(!is_flagged(&after(2_000, 5, 1.6), 1.6));
+    }
+
+    #[test]
+    fn mild_rows_in_a_short_history_are_no_habit() {
+        let after = |is_independent| {
+            let mut calibration = Calibration::new(DECADES, is_independent);
+            for row in 0..68 {
+                calibration.learn(if row < 60 { 0.3 } else { 1.4 });
+            }
+            calibration.decade()
+        };
+        assert_eq!(after(true), after(false));
     }
 
     #[test]
