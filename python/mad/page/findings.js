@@ -74,15 +74,19 @@ export function explanation({ explanation }) {
 }
 
 /** Evidence by culprit, one line for each signal, and the checks without a finding. */
-export function evidence({ ranking, explanation }, values) {
+export function evidence(found, values) {
+  const { ranking, explanation } = found;
+  const isOf = (culprit) => (one) => one.service === culprit.service && one.endpoint === culprit.endpoint;
   const table = (culprit, place) => {
-    const of = values.find((one) => one.service === culprit.service && one.endpoint === culprit.endpoint)?.values ?? {};
+    // the ranking counts the rows of its look-back window, the incident counts all
+    const rows = Math.max(culprit.rows, [found, ...found.members].find(isOf(culprit))?.rows ?? 0);
+    const of = values.find(isOf(culprit))?.values ?? {};
     return h(
       "div",
       { class: "culprit" },
       h("h3", {}, `${place + 1}. `, h("a", { href: entityLink(culprit) }, short(entityName({ service: culprit.service, endpoint: culprit.endpoint }), 80)), " ", severityBadge(culprit.severity)),
-      h("p", { class: "hint" }, `${share(culprit.score)} of the evidence, unusual since ${clock(culprit.onset)} UTC, ${plural(culprit.rows, "flagged row")}.`),
-      h("table", { class: "evidence" }, h("caption", { class: "unseen" }, `Evidence against ${entityName(culprit)}`), h("tbody", {}, culprit.evidence.map((one) => row(one, of[one.signal] ?? [])))),
+      h("p", { class: "hint" }, `${share(culprit.score)} of the evidence, unusual since ${clock(culprit.onset)} UTC, ${plural(rows, "flagged row")}.`),
+      h("table", { class: "evidence" }, h("caption", { class: "unseen" }, `Evidence against ${entityName(culprit)}`), h("tbody", {}, culprit.evidence.map((one) => row(one, of[one.signal] ?? [], rows > culprit.rows)))),
     );
   };
   return h(
@@ -95,7 +99,9 @@ export function evidence({ ranking, explanation }, values) {
   );
 }
 
-function row(one, values) {
+/** One signal; of `isCut` rows the number is that of the look-back window, and is left out. */
+function row(one, values, isCut) {
+  const text = one.text ?? `${quantity(one.value, unitOf(one.signal))}, expected ${quantity(one.expected, unitOf(one.signal))}`;
   const unit = unitOf(one.signal);
   const label = `${signalName(one.signal)} before and during the incident, at most ${quantity(one.value, unit)}`;
   const flagged = values.map((value, place) => (value === one.value ? place : -1)).filter((place) => place >= 0);
@@ -104,7 +110,7 @@ function row(one, values) {
     {},
     h("th", { scope: "row" }, signalName(one.signal)),
     h("td", { class: "trend" }, values.length > 1 ? sparkline(values, flagged.slice(0, 1), label, { width: 150 }) : null),
-    h("td", {}, visible(one.text ?? `${quantity(one.value, unit)}, expected ${quantity(one.expected, unit)}`)),
+    h("td", {}, visible(isCut ? text.replace(/, flagged in [\d,]+ rows?$/, "") : text)),
   );
 }
 
