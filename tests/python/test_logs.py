@@ -113,7 +113,7 @@ def test_an_incident_reports_its_share_of_the_error_budget() -> None:
     assert slo["errors"]["burn_rate"] == pytest.approx(incident.errors / incident.requests / 0.001)
     explanation = report.explain(incident)
     assert any("of the 30-day error budget" in said for said in explanation.impact)
-    assert any("budget is used up in" in said for said in explanation.severity_evidence)
+    assert any("a 30-day error budget lasts" in said for said in explanation.severity_evidence)
     strict = mad.detect(requests(), config={"override": [{"error_objective": 0.9}]})
     assert (strict.incidents[0].slo or {})["errors"]["objective"] == 0.9
     with pytest.raises(ValueError, match=r"slo\.latency_objective"):
