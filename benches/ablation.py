@@ -11,12 +11,13 @@ onset; edges, spans and log lines are removed from the input.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
+
+from scorers import module
 
 import mad
 
@@ -32,16 +33,6 @@ PARTS: dict[str, dict[str, Any]] = {
     "no logs": {"logs": None},
 }
 VARIANTS = (("plain", 0, False), ("late", 1, False), ("no reference", 0, True))
-
-
-def module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("rca", path)
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{path} cannot be read")
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules["rca"] = loaded
-    spec.loader.exec_module(loaded)
-    return loaded
 
 
 def rank(metrics: Any, changed: dict[str, Any], **given: Any) -> mad.MetricRanking:

@@ -32,12 +32,12 @@ False events, by their first row:
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scorers import module
 
 import mad
 from mad import _core
@@ -161,11 +161,7 @@ def main() -> None:
     parser.add_argument("--events", action="store_true", help="print each event")
     arguments = parser.parse_args()
     scorer = arguments.scorer or arguments.data.parent.parent / "bench/detection.py"
-    spec = importlib.util.spec_from_file_location("detection", scorer)
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{scorer} is no Python file")
-    detection: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(detection)
+    detection = module(scorer)
     for name, delay in DELAY.items():
         load, read, _ = detection.SETS[name]
         missed, false = Counter[str](), Counter[str]()

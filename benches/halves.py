@@ -17,7 +17,6 @@ change and prints the verdict. A change is accepted if
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scorers import module
 
 import mad
 
@@ -163,11 +163,7 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="compare with counts from before a change")
     arguments = parser.parse_args()
     scorer = arguments.scorer or arguments.data.parent.parent / "bench/detection.py"
-    spec = importlib.util.spec_from_file_location("detection", scorer)
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{scorer} is no Python file")
-    detection: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(detection)
+    detection = module(scorer)
     before = json.loads(arguments.against.read_text()) if arguments.against else None
     all_parts: dict[str, dict[str, Parts]] = {}
     gained: list[str] = []
