@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+
+from mad.api.grpc_server import CONNECTIONS
+from mad.config.server import ServerOptions
 
 #: Open files of the journal, its checkpoints, sources, sinks and queries.
 _OWN = 200
+
+
+def within(server: ServerOptions) -> ServerOptions:
+    """The options with as many connections as the process may have open; says so if it is fewer."""
+    wanted = server.http.connections
+    found = fitting(wanted, 0 if server.otlp_grpc is None else CONNECTIONS)
+    if found < wanted:
+        sys.stderr.write(
+            f"mad: {found} connections instead of {wanted}, because of the limit of open files; "
+            "raise it (ulimit -n)\n"
+        )
+    return replace(server, http=replace(server.http, connections=found))
 
 
 def fitting(connections: int, others: int) -> int:

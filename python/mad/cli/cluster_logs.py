@@ -7,7 +7,8 @@ import sys
 from typing import Any
 
 from mad import errors
-from mad.cli import arguments, settings
+from mad.cli import arguments
+from mad.cli.log_templates import add_file, learn
 from mad.cli.output import print_json
 
 HELP = "group the lines of a log by their words"
@@ -20,7 +21,7 @@ DESCRIPTION = (
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    command.add_argument("file", metavar="FILE", help="a text file; - is standard input")
+    add_file(command)
     command.add_argument(
         "--clusters",
         type=arguments.whole(1, 64),
@@ -28,16 +29,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="most groups, at most 64 (default: 8)",
     )
-    settings.add_config(command)
-    arguments.add_json(command)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    from mad.detection.log_lines import learn_file
-
-    config = settings.load(args.config, verbose=args.verbose)
-    found = learn_file(args.file, config)
+    found = learn(args)
     texts = {id: text for id, text, _ in found.templates.templates()}
     clusters: list[dict[str, Any]] = [
         {

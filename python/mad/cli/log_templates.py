@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from mad import errors
 from mad.cli import arguments, settings
 from mad.cli.output import print_json
+
+if TYPE_CHECKING:
+    from mad.detection.log_lines import FileTemplates
 
 HELP = "list the kinds of lines of a log"
 DESCRIPTION = (
@@ -18,7 +22,7 @@ DESCRIPTION = (
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    command.add_argument("file", metavar="FILE", help="a text file; - is standard input")
+    add_file(command)
     command.add_argument(
         "--top",
         type=arguments.whole(1),
@@ -26,16 +30,25 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="templates to list (default: 50; --json lists all)",
     )
+
+
+def add_file(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of commands that read the lines of a text file."""
+    command.add_argument("file", metavar="FILE", help="a text file; - is standard input")
     settings.add_config(command)
     arguments.add_json(command)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Runs the command."""
+def learn(args: argparse.Namespace) -> FileTemplates:
+    """The templates of the file that the arguments name."""
     from mad.detection.log_lines import learn_file
 
-    config = settings.load(args.config, verbose=args.verbose)
-    found = learn_file(args.file, config)
+    return learn_file(args.file, settings.load(args.config, verbose=args.verbose))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    found = learn(args)
     listed = sorted(found.templates.templates(), key=lambda known: (-known[2], known[0]))
     if args.json:
         entries = [

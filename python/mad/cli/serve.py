@@ -154,6 +154,7 @@ def run(args: argparse.Namespace) -> int:
             f"the service needs {error.name}", "pip install 'mad-py[serve]'"
         ) from error
     from mad.api import Tokens
+    from mad.api.open_files import within
     from mad.engine import Engine
     from mad.engine.sink_runner import SinkPool, routes_of
     from mad.engine.source_runner import SourcePool
@@ -172,7 +173,7 @@ def run(args: argparse.Namespace) -> int:
             "give --token-file FILE, or listen on 127.0.0.1",
         )
     _return_memory()
-    server = _within_open_files(server)
+    server = within(server)
     # The journal holds telemetry: only the user of the service may read its files.
     os.umask(0o077)
     with contextlib.ExitStack() as ending:
@@ -302,21 +303,6 @@ def _grpc_receiver(server: ServerOptions, engine: Engine, app: Application) -> G
         tokens=lambda: app.tokens,
         body_bytes=server.http.body_bytes,
     )
-
-
-def _within_open_files(server: ServerOptions) -> ServerOptions:
-    """The options with as many connections as the process may have open."""
-    from mad.api.grpc_server import CONNECTIONS
-    from mad.api.open_files import fitting
-
-    wanted = server.http.connections
-    found = fitting(wanted, 0 if server.otlp_grpc is None else CONNECTIONS)
-    if found < wanted:
-        sys.stderr.write(
-            f"mad: {found} connections instead of {wanted}, because of the limit of open files; "
-            "raise it (ulimit -n)\n"
-        )
-    return replace(server, http=replace(server.http, connections=found))
 
 
 def _make_private(directory: Path) -> None:
