@@ -46,7 +46,8 @@ pub(super) struct Pattern {
     latency: Option<Peak>,
     /// Share of failed requests and what it is compared with: `usual 2 %`.
     errors: Option<(f64, String)>,
-    /// Share of the requests that the service refused or redirected, with the most frequent status.
+    /// Share of the requests that the service refused or redirected, with the most frequent such
+    /// status.
     refused: Option<(Peak, Option<Status>)>,
     traffic: Option<Peak>,
     /// The metric with the strongest evidence.
@@ -150,8 +151,9 @@ impl Pattern {
                     failing().map(|(share, usual)| (share, against_errors(incident, usual)))
                 }),
             refused: rose(&[Signal::ClientErrorRate]).map(|peak| {
+                let refused = |status: &Status| matches!(status, Status::Http(300..=499));
                 let mut statuses = incident.statuses.iter().map(|(status, _)| status);
-                (peak, statuses.find(|_| is_own))
+                (peak, statuses.find(|status| is_own && refused(status)))
             }),
             traffic: of_signal(&[Signal::RequestCount]),
             metric: all.iter().find(|peak| peak.signal.signal.unit().is_empty()).cloned(),

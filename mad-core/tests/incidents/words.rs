@@ -5,10 +5,12 @@ use std::time::Duration;
 use mad_core::config::IncidentConfig;
 use mad_core::culprit::{Culprit, Ranking};
 use mad_core::explain::{Explanation, TemplateExplainer};
+use mad_core::feature::StatusCounts;
 use mad_core::guard::Severity;
 use mad_core::history::{FlaggedRow, FlaggedSignal};
 use mad_core::incident::{Incident, IncidentGrouper, IncidentStatus, Peak, RowOutcome};
 use mad_core::series::{Entity, EntityId, Signal, SignalKind};
+use mad_core::telemetry::Status;
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use proptest::prelude::*;
 
@@ -18,7 +20,7 @@ const START: i64 = 1_767_693_600 * SECOND;
 fn incident() -> Incident {
     let start = Timestamp::from_nanos(START);
     Incident {
-        statuses: mad_core::feature::StatusCounts::default(),
+        statuses: StatusCounts::default(),
         id: "INC-1".to_owned(),
         fingerprint: "1".to_owned(),
         is_settled: true,
@@ -236,6 +238,26 @@ fn the_text_of_errors_alone() {
         explanation.recommended_actions[0],
         "Read the errors that payments logged from 2026-01-06 10:00 UTC on."
     );
+}
+
+#[test]
+fn refused_requests_have_causes_by_the_most_frequent_refusal() {
+    let causes = [
+        ([(Status::Http(500), 9), (Status::Http(401), 5)], "A key, token or permission"),
+        ([(Status::NoResponse, 9), (Status::Http(429), 5)], "A rate limit"),
+        ([(Status::Http(404), 7), (Status::Http(401), 5)], "A route that was moved"),
+        ([(Status::Http(302), 7), (Status::Http(500), 5)], "An address that moved"),
+        ([(Status::Http(500), 7), (Status::NoResponse, 5)], "Requests that the service refuses"),
+    ];
+    for (statuses, cause) in causes {
+        let mut incident = incident();
+        incident.peaks = vec![peak(Signal::ClientErrorRate, 0.85, 0.003, 20.0, 20.0)];
+        incident.statuses = StatusCounts::of(statuses);
+        let explanation = explain(&incident, None);
+        let first = &explanation.likely_causes[0];
+        assert!(first.starts_with(cause), "{first}");
+        assert!(explanation.recommended_actions[0].starts_with("Group the refused requests"));
+    }
 }
 
 #[test]
