@@ -60,10 +60,10 @@ struct CatchUp {
 /// which the host catches up. After a silence of more than 20 seconds it stays for 20 seconds more
 /// each time the host has come nearer to the others by the longest pause of a regular one, so that a
 /// host that needs several batches loses none of them. This lasts for `wait_for_source_seconds` at
-/// most. It is measured by the newest right reading of all hosts, because the clock lags
-/// behind it by a varying time. If the host is not on time then, or was silent for less than 20 seconds, it has
-/// to be regular for 60 seconds before it is missed again, so that a host that lags all the time
-/// delays nothing.
+/// most. It is measured by the newest right reading of all hosts, because the clock lags behind it
+/// by a varying time. If the host is not on time then, or was silent for less than 20 seconds, it
+/// has to be regular for 60 seconds before it is missed again, so that a host that lags all the
+/// time delays nothing.
 ///
 /// A host that does not return within the time was waited for in vain. After three such waits in a
 /// row the watermark waits for no host until one returns late with records of its silence: where
@@ -87,11 +87,9 @@ pub(super) struct SourceWaits {
     /// The clock from which on the hosts are looked at again.
     look_at: i64,
     /// The time of the others at which the first time to catch up ends.
-    #[serde(default)]
     ends_at: Option<i64>,
     /// The newest right reading of all hosts, nanoseconds. While a host sends old records, that of the
     /// window lags.
-    #[serde(default)]
     now: i64,
     /// The host of the newest record and the second of its reading.
     newest: Option<(u32, i64)>,

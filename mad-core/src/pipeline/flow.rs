@@ -205,9 +205,10 @@ impl Pipeline {
     }
 
     /// Forgets what has been idle for [`Limits::idle_seconds`](crate::Limits::idle_seconds), at the
-    /// full hours of event time and after enough records, so that new entities and series have room. Series in `waiting`
-    /// rows stay. When the table of entities is nearly full, entities that had at most
-    /// [`RARE_ROWS`] rows are forgotten after [`RARE_IDLE`] already: a flood of names leaves first.
+    /// full hours of event time and after enough records, so that new entities and series have room.
+    /// Series in `waiting` rows stay. When the table of entities is nearly full, entities that had at
+    /// most [`RARE_ROWS`] rows are forgotten after [`RARE_IDLE`] already: a flood of names leaves
+    /// first.
     fn sweep(&mut self, waiting: &RowBuffer) {
         let names = self.names.entities.len().saturating_add(self.names.series.len());
         let Some(at) = self.ingest.sweep_due(names) else { return };

@@ -41,7 +41,6 @@ pub(super) struct Ingest {
     /// The hour of event time in which idle entities were looked for last.
     swept: Option<Timestamp>,
     /// Records since idle entities were looked for.
-    #[serde(default)]
     unswept: usize,
     bounded: bool,
     /// Whether records beyond the horizon of all partitions are refused.
