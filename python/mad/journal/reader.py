@@ -237,10 +237,11 @@ class Reader(IncidentReader):
         self, services: Sequence[str], start: int, end: int
     ) -> FrequentProblem | None:
         """The most frequent template of the warnings and errors of some services in a time range,
-        of the newest 10,000 lines. None without any."""
+        of the newest 10,000 lines, of which the first 2,000 characters count. None without any."""
         marks = ", ".join("?" * len(services))
         lines = self._all(
-            f"""SELECT at, body FROM log_lines WHERE service IN ({marks}) AND at >= ? AND at < ?
+            f"""SELECT at, substr(body, 1, 2000) FROM log_lines
+            WHERE service IN ({marks}) AND at >= ? AND at < ?
             AND upper(level) IN ('WARN', 'WARNING', 'ERROR', 'FATAL', 'CRITICAL')
             ORDER BY at DESC LIMIT 10000""",
             [*services, start, end],
