@@ -13,11 +13,14 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 START = datetime(2026, 1, 6, 10, 0, tzinfo=timezone.utc)
+
+
+AnyServer = TypeVar("AnyServer", bound="Server")
 
 
 class Server:
@@ -111,7 +114,7 @@ class Server:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(30)
 
-    def __enter__(self) -> Server:
+    def __enter__(self: AnyServer) -> AnyServer:
         return self
 
     def children(self) -> list[int]:

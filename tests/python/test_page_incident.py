@@ -32,26 +32,32 @@ def fill(server: Server) -> str:
     return str(incident["id"])
 
 
+class Filled(Server):
+    """A server with an incident."""
+
+    incident = ""
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("page"), "--no-ticks") as one:
-        one.incident = fill(one)  # type: ignore[attr-defined]
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    with Filled(tmp_path_factory.mktemp("page"), "--no-ticks") as one:
+        one.incident = fill(one)
         yield one
 
 
 @pytest.fixture
-def view(browser: Browser, server: Server) -> Iterator[View]:
+def view(browser: Browser, server: Filled) -> Iterator[View]:
     with viewing(browser, server.url) as one:
         yield one
         assert one.errors == []
 
 
-def open_incident(view: View, server: Server) -> None:
-    view.open(f"#/incidents/{server.incident}")  # type: ignore[attr-defined]
+def open_incident(view: View, server: Filled) -> None:
+    view.open(f"#/incidents/{server.incident}")
     expect(view.page.locator("h1")).to_contain_text("payments /pay")
 
 
-def test_answers_the_five_questions(view: View, server: Server) -> None:
+def test_answers_the_five_questions(view: View, server: Filled) -> None:
     """What broke, since when, who is affected, why, what next."""
     open_incident(view, server)
     assert re.search(r"payments /pay: .*latency reached", view.text("h1"))
@@ -78,10 +84,10 @@ def test_answers_the_five_questions(view: View, server: Server) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_accessible(browser: Browser, server: Server, width: int, theme: str) -> None:
+def test_accessible(browser: Browser, server: Filled, width: int, theme: str) -> None:
     with viewing(browser, server.url, width=width, theme=theme) as view:
         for route in (
-            f"#/incidents/{server.incident}",  # type: ignore[attr-defined]
+            f"#/incidents/{server.incident}",
             "#/entity?service=payments",
             "#/entity?service=payments&endpoint=/pay",
         ):
@@ -103,7 +109,7 @@ def test_entity_says_why(view: View) -> None:
     expect(view.page.locator("main")).to_contain_text("The server does not know it.")
 
 
-def test_copies_markdown(view: View, server: Server) -> None:
+def test_copies_markdown(view: View, server: Filled) -> None:
     view.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     open_incident(view, server)
     view.page.get_by_role("button", name="Copy as Markdown").click()
@@ -111,7 +117,7 @@ def test_copies_markdown(view: View, server: Server) -> None:
     text = view.page.evaluate("navigator.clipboard.readText()")
     assert text.startswith("## payments /pay: ")
     assert "**Root cause:** payments /pay" in text
-    assert f"/#/incidents/{server.incident}" in text  # type: ignore[attr-defined]
+    assert f"/#/incidents/{server.incident}" in text
 
 
 def test_commands(browser: Browser, tmp_path: Path) -> None:
@@ -190,7 +196,7 @@ def test_how_an_incident_ended(
             expect(view.page.locator(".timeline")).to_contain_text(f"resolved it by itself: {why}")
 
 
-def test_an_unknown_incident(browser: Browser, server: Server) -> None:
+def test_an_unknown_incident(browser: Browser, server: Filled) -> None:
     with viewing(browser, server.url) as view:
         view.page.goto(f"{server.url}/#/incidents/INC-none")
         expect(view.page.locator("#banner")).to_contain_text("There is no incident 'INC-none'.")
