@@ -1,4 +1,6 @@
 //! Feature rows: one entity at one step with any number of signals, and the buffer that holds them.
+//!
+//! The file is longer than others because its tests stand below the code.
 
 use std::fmt;
 use std::time::Duration;

@@ -5,6 +5,7 @@
 
 mod call_gaps;
 mod call_graph;
+mod case;
 mod charges;
 mod config;
 mod correlate;

@@ -1,12 +1,12 @@
 //! The ranker over metrics.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::call_gaps::{CallGap, by_service};
 use super::call_graph::CallGraph;
+use super::case::{Case, Judgement, direct_effects};
 use super::charges::{Calls, Candidate, candidates};
 use super::config::{MetricRankerConfig, RankerPart};
 use super::correlate::correlated;
@@ -14,7 +14,7 @@ use super::effect::{Effect, anomalous_rows, effect};
 use super::kind::MetricKind;
 use super::level::{Level, count_floor, levels};
 use super::metric_culprit::{chain, culprit, evidence_of, was_changed};
-use super::ranking::{MetricCulprit, MetricEvidence, MetricRanking};
+use super::ranking::{MetricCulprit, MetricRanking};
 use super::series::Series;
 use super::shared_move::without_shared_moves;
 use super::timeline::Timeline;
@@ -362,66 +362,4 @@ fn weigh_changes(candidates: &mut [Candidate<'_>], window: &MetricWindow, least:
         }
     }
     candidates.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.service.cmp(b.service)));
-}
-
-/// Caller and callee of a call.
-type CallEnds = (Arc<str>, Arc<str>);
-
-/// The input beside the series.
-#[derive(Clone, Copy)]
-struct Case<'a> {
-    window: &'a MetricWindow,
-    graph: &'a CallGraph<'a>,
-    /// Index of the target among the series.
-    target: Option<usize>,
-    /// The service of the declared target.
-    symptom: Option<&'a str>,
-    /// The services that can be named beside that service; all if `None`.
-    reach: Option<&'a BTreeSet<&'a str>>,
-    /// Index of the first series of a wait, and the caller and callee of each.
-    waits: (usize, &'a [CallEnds]),
-}
-
-/// A ranking for one onset.
-struct Judgement {
-    /// The first weight minus the excess of the other weights over the smallest reported weight. It is
-    /// low for a wrong onset, which gives many candidates or none.
-    stands_out: f64,
-    /// The weight of the first candidate, named or not.
-    first: f64,
-    culprits: Vec<MetricCulprit>,
-    /// The anomaly of the target.
-    target: Option<MetricEvidence>,
-    /// The strongest anomaly of each of the first candidates, named or not.
-    strongest: Vec<MetricEvidence>,
-}
-
-impl Judgement {
-    /// Whether the first culprit is named by a metric. Spans and log lines cannot be compared with
-    /// windows of normal time.
-    fn is_metric(&self) -> bool {
-        let first = self.culprits.first().and_then(|first| first.evidence.first());
-        first.is_some_and(|evidence| !evidence.kind.is_direct())
-    }
-}
-
-/// The effects from call gaps and log lines, each as a series without points. Windows of normal time
-/// have no log lines.
-fn direct_effects(
-    window: &MetricWindow,
-    gaps: &[(Arc<str>, Effect)],
-    timeline: &Timeline,
-) -> Vec<(Series, Effect)> {
-    let gaps = gaps.iter().map(|(service, gap)| {
-        (Series::of_service(Arc::clone(service), "call gap", MetricKind::Calls), *gap)
-    });
-    let lines =
-        if timeline.quiet { Vec::new() } else { window.lines.effects(|at| timeline.holds(at)) };
-    let lines = lines.into_iter().flat_map(|(service, lines)| {
-        let series = |metric| Series::of_service(Arc::clone(&service), metric, MetricKind::Logs);
-        let errors = lines.errors.map(|effect| (series("log errors"), effect));
-        let missing = lines.missing.map(|effect| (series("missing log lines"), effect));
-        [errors, missing].into_iter().flatten()
-    });
-    gaps.chain(lines).collect()
 }
