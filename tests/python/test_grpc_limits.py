@@ -111,7 +111,7 @@ def test_connections_without_a_call_leave_files_for_the_rest(tmp_path: Path) -> 
 def test_the_limit_of_open_files_is_raised_where_the_system_permits() -> None:
     """In another process, because the limit is that of the process."""
     code = (
-        "import resource as r; from mad.api.open_files import fitting;"
+        "import resource as r; from mad.api.process import fitting;"
         "hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; r.setrlimit(r.RLIMIT_NOFILE, (300, hard));"
         "print(fitting(500, 100), r.getrlimit(r.RLIMIT_NOFILE)[0]);"
         "r.setrlimit(r.RLIMIT_NOFILE, (350, 350)); print(fitting(500, 100), fitting(10, 0))"

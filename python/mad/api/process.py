@@ -1,7 +1,9 @@
-"""The number of files and connections that the process may have open."""
+"""What the process of the service takes of the system: open files, connections and memory."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import sys
 from dataclasses import replace
 
@@ -10,9 +12,11 @@ from mad.config.server import ServerOptions
 
 #: Open files of the journal, its checkpoints, sources, sinks and queries.
 _OWN = 200
+#: Parameters of `mallopt` of glibc.
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 
 
-def within(server: ServerOptions) -> ServerOptions:
+def within_open_files(server: ServerOptions) -> ServerOptions:
     """The options with as many connections as the process may have open; says so if it is fewer."""
     wanted = server.http.connections
     found = fitting(wanted, 0 if server.otlp_grpc is None else CONNECTIONS)
@@ -42,3 +46,15 @@ def fitting(connections: int, others: int) -> int:
     soft = needed if hard == resource.RLIM_INFINITY else max(soft, min(needed, hard))
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return max(1, min(connections, soft - others - _OWN))
+
+
+def return_memory() -> None:
+    """Makes glibc return the memory of large bodies and answers to the system when they are freed.
+
+    By default glibc raises the size from which it does so, and keeps a part for every thread.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(_MMAP_THRESHOLD, 1024 * 1024)
+            mallopt(_ARENA_MAX, 4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import ipaddress
 import os
 import signal
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
 
 #: Longest time that a thread keeps the interpreter while another one waits, in seconds.
 SWITCH_SECONDS = 0.0005
-
-#: Parameters of `mallopt` of glibc.
-_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 
 EPILOG = """\
 examples:
@@ -154,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
             f"the service needs {error.name}", "pip install 'mad-py[serve]'"
         ) from error
     from mad.api import Tokens
-    from mad.api.open_files import within
+    from mad.api.process import return_memory, within_open_files
     from mad.engine import Engine
     from mad.engine.sink_runner import SinkPool, routes_of
     from mad.engine.source_runner import SourcePool
@@ -172,8 +168,8 @@ def run(args: argparse.Namespace) -> int:
             f"the address {server.host} is reachable from other machines without a token",
             "give --token-file FILE, or listen on 127.0.0.1",
         )
-    _return_memory()
-    server = within(server)
+    return_memory()
+    server = within_open_files(server)
     # The journal holds telemetry: only the user of the service may read its files.
     os.umask(0o077)
     with contextlib.ExitStack() as ending:
@@ -310,18 +306,6 @@ def _make_private(directory: Path) -> None:
     for file in directory.glob("mad.*"):
         with contextlib.suppress(OSError):
             file.chmod(0o600)
-
-
-def _return_memory() -> None:
-    """Makes glibc return the memory of large bodies and answers to the system when they are freed.
-
-    By default glibc raises the size from which it does so, and keeps a part for every thread.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            mallopt = ctypes.CDLL(None).mallopt
-            mallopt(_MMAP_THRESHOLD, 1024 * 1024)
-            mallopt(_ARENA_MAX, 4)
 
 
 def _reload_on_hangup(app: Application, path: Path) -> None:
