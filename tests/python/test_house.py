@@ -14,7 +14,7 @@ LAYERS = (
     ("_core", "deadline", "errors", "severity", "times"),
     ("config",),
     ("sources", "sinks", "report"),
-    ("detection", "series", "journal"),
+    ("detection", "documents", "series", "journal"),
     ("traces", "reference", "plot"),
     ("mad", "engine", "adapters", "quality"),
     ("api", "simulate", "demo", "view"),

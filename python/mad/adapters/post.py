@@ -124,8 +124,9 @@ class Post:
 
     def get(self, path: str) -> Any:
         """The JSON of a route. Raises `DeliveryError` without a response of status 200."""
+        was_idle = self._connection is not None
         status, answer, _ = self._try("GET", path, None, self._headers)
-        if not status:  # the server may have closed an idle connection
+        if not status and was_idle:  # the server may have closed the connection
             status, answer, _ = self._try("GET", path, None, self._headers)
         if status != 200:
             raise DeliveryError(f"{path}: {_said(status, answer)}", status)
@@ -171,6 +172,8 @@ class Post:
                 raise TimeoutError
             if answer.will_close or len(text) > self._longest:
                 self.close()
+            if len(text) > self._longest:
+                return 0, f"an answer of more than {self._longest >> 20} MiB", 0.0
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if watch is not None and watch.is_over:

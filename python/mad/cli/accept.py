@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from mad import _core, errors
+from mad import _core, documents, errors
 from mad.cli import arguments, remote
 from mad.cli.output import print_json
 from mad.report import words
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     meant = {"service": args.service, "endpoint": args.endpoint, "signal": args.signal}
     if remote.is_url(args.target):
-        answer = remote.order(args.target, "/v1/levels/accept", meant)
+        answer = remote.order(args.target, documents.LEVELS, "/v1/levels/accept", meant)
         levels = answer.get("levels") or []
     else:
         levels = _accept_in_file(args.target, meant)

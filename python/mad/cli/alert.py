@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from time import monotonic
 from typing import Any
 
-from mad import errors
+from mad import documents, errors
 from mad.cli import arguments, remote, settings
 from mad.cli.output import print_json
 from mad.config.deployment import Part
@@ -126,8 +126,8 @@ def _tested(part: Part) -> dict[str, Any]:
 
 def run_list(args: argparse.Namespace) -> int:
     """Runs `mad alert list` and `mad alert dead`."""
-    found = remote.ask(args.url, "alerts", sink=args.sink, status=args.status, limit=args.limit)
-    rows = found["data"]
+    given = {"sink": args.sink, "status": args.status, "limit": args.limit}
+    rows = remote.ask(args.url, documents.listed(documents.ALERT), "alerts", **given)["data"]
     if args.json:
         print_json(rows)
     elif not rows:
@@ -140,14 +140,15 @@ def run_list(args: argparse.Namespace) -> int:
 def _line(row: dict[str, Any]) -> str:
     times = f"{row['created_at']}  {row['id']:>6}  {row['sink']:<16} {row['status']:<8}"
     tries = f"{row['attempts']} attempts" if row["attempts"] != 1 else "1 attempt"
-    reason = f": {row['reason']}" if row["reason"] else ""
+    reason = f": {row['reason']}" if row.get("reason") else ""
     return f"{times} {row['event']:<16} {row['incident']}  {tries}{reason}"
 
 
 def run_retry(args: argparse.Namespace) -> int:
     """Runs `mad alert retry`."""
     ids: Sequence[int] = args.id
-    answer = remote.order(args.url, "/v1/alerts/retry", {"sink": args.sink, "ids": list(ids)})
+    command = {"sink": args.sink, "ids": list(ids)}
+    answer = remote.order(args.url, documents.RETRIED, "/v1/alerts/retry", command)
     count = answer["retried"]
     sys.stdout.write(f"{count} {'message is' if count == 1 else 'messages are'} sent again\n")
     return errors.FINE

@@ -8,7 +8,7 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
-from mad import errors
+from mad import documents, errors
 from mad.cli import arguments, remote
 from mad.report.words import visible
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     }
     change = {name: value for name, value in given.items() if value is not None}
     if remote.is_url(args.to):
-        remote.order(args.to, "/v1/changes", change)
+        remote.order(args.to, documents.ANY, "/v1/changes", change)
     else:
         _append(Path(args.to), change)
     what = " ".join(filter(None, (args.kind, args.name, args.version)))

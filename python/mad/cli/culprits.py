@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mad import _core, errors
+from mad import _core, documents, errors
 from mad.cli import arguments, graph, remote
 from mad.cli.output import print_json
-from mad.sinks import files
 from mad.sources.files import InputFile
 
 HELP = "rank the likely culprits"
@@ -66,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         raise errors.UsageError("--graph and --reference need --spans FILE")
     if remote.is_url(args.source):
         asked = {"at": args.at, "minutes": args.minutes, "top_k": args.top_k}
-        ranking = remote.ask(args.source, "culprits", **asked)
+        ranking = remote.ask(args.source, documents.CULPRITS, "culprits", **asked)
     else:
         path = Path(args.source)
         file = str(path / "scored.csv" if path.is_dir() else path)
@@ -86,9 +85,8 @@ def run(args: argparse.Namespace) -> int:
 def intake_of(directory: Path) -> dict[str, Any]:
     """What the run that wrote a directory accepted; empty for a single file."""
     file = directory / "incidents.json"
-    content = files.read_json(file) if directory.is_dir() and file.exists() else None
-    names = ("accepted", "rejected", "problem")
-    return {name: content[name] for name in names if isinstance(content, dict) and name in content}
+    content = documents.read_run(directory) if directory.is_dir() and file.exists() else {}
+    return {name: content[name] for name in ("accepted", "rejected", "problem") if name in content}
 
 
 def _of_traces(args: argparse.Namespace) -> int:

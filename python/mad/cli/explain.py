@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mad import _core, errors
+from mad import _core, documents, errors
 from mad.cli import arguments, remote
 from mad.cli.output import print_json
 from mad.detection.directory import SCORED, SCORED_METRICS
 from mad.report import summary
-from mad.sinks import files
 from mad.sources.files import InputFile
 
 _HINT = "give a directory that mad detect wrote"
@@ -60,26 +59,22 @@ def run(args: argparse.Namespace) -> int:
         return _of_server(args)
     if args.service is not None:
         return explain_service(args, path)
-    file = path / "incidents.json" if path.is_dir() or not path.exists() else path
-    content = files.read_json(file, _HINT)
-    listed = content.get("incidents") if isinstance(content, dict) else None
-    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
-        raise errors.InputError(f"{file} contains no incidents of mad", _HINT)
+    content = documents.read_run(path, _HINT)
     read = {name: content[name] for name in _READ if name in content}
-    return _print_incidents(
-        choose(listed, args.incident), content.get("schema_version", 1), args, read
-    )
+    chosen = choose(content["incidents"], args.incident)
+    return _print_incidents(chosen, content.get("schema_version", 1), args, read)
 
 
 def _of_server(args: argparse.Namespace) -> int:
     if args.at is not None:
         args.refuse("--at needs DIR; a server only knows the present state")
     if args.service is None:
-        listed = remote.ask(args.directory, "incidents", limit=1000)["data"]
+        shape = documents.listed(documents.INCIDENT)
+        listed = remote.ask(args.directory, shape, "incidents", limit=1000)["data"]
         return _print_incidents(choose(listed, args.incident), 1, args)
-    states = remote.ask(args.directory, "entities", service=args.service, endpoint=args.endpoint)[
-        "data"
-    ]
+    given = {"service": args.service, "endpoint": args.endpoint}
+    shape = documents.listed(documents.STATE)
+    states = remote.ask(args.directory, shape, "entities", **given)["data"]
     found = [state for state in states if _is_asked(state, args)]
     if not found:
         raise errors.UsageError(f"{args.service!r} is unknown to {args.directory}")
@@ -113,17 +108,14 @@ def explain_service(args: argparse.Namespace, path: Path) -> int:
     """Explains why a service is flagged or not: by its states at the end of the run, or by its
     scored rows."""
     found: list[dict[str, Any]] = []
-    listed = None
-    summary_file = path / "incidents.json"
+    listed: list[dict[str, Any]] = []
     content = {}
-    if args.at is None or summary_file.exists():
-        content = files.read_json(summary_file, _HINT)
-    problem = content.get("problem") if isinstance(content, dict) else None
+    if args.at is None or (path / "incidents.json").exists():
+        content = documents.read_run(path, _HINT)
+    problem = content.get("problem")
     if args.at is None:
-        listed = content.get("states") if isinstance(content, dict) else None
-        found = [
-            state for state in listed or [] if isinstance(state, dict) and _is_asked(state, args)
-        ]
+        listed = content.get("states") or []
+        found = [state for state in listed if _is_asked(state, args)]
     for name in () if found else (SCORED, SCORED_METRICS):
         file = path / name
         if name == SCORED or file.exists():
@@ -133,7 +125,7 @@ def explain_service(args: argparse.Namespace, path: Path) -> int:
         raise errors.InputError(
             f"{path} has no matching rows of {args.service!r}", problem or _NAMES
         )
-    if not args.json and args.at is None and args.endpoint is None and len(listed or []) >= _LISTED:
+    if not args.json and args.at is None and args.endpoint is None and len(listed) >= _LISTED:
         sys.stderr.write(f"mad: of all, the worst {_LISTED} are listed; name others: --endpoint\n")
     return _print_states(found, args, problem)
 

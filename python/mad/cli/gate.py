@@ -8,7 +8,7 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from mad import errors
+from mad import documents, errors
 from mad.cli import arguments, remote
 from mad.cli.detect import GATES
 from mad.cli.output import print_json
@@ -70,13 +70,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _incidents(args: argparse.Namespace, since: datetime | None) -> list[dict[str, Any]]:
     """The incidents that opened since a time."""
-    answer = remote.ask(
-        args.url, "incidents", start=since.isoformat() if since else None, limit=200
-    )
+    start, shape = since.isoformat() if since else None, documents.listed(documents.INCIDENT)
+    answer = remote.ask(args.url, shape, "incidents", start=start, limit=200)
     found = []
-    for one in answer.get("data", ()) if isinstance(answer, dict) else ():
+    for one in answer["data"]:
         opened = time_or_none(one.get("opened_at"))
-        named = [one.get("service"), *(str(name).split(" ")[0] for name in one.get("affected", ()))]
+        named = [
+            one.get("service"),
+            *(str(name).split(" ")[0] for name in one.get("affected") or ()),
+        ]
         if opened is None or since is None or opened < since:
             continue
         if args.service is None or args.service in named:

@@ -6,12 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mad import errors
+from mad import documents, errors
 from mad.cli import arguments
 from mad.cli.output import print_json
 from mad.detection.directory import SCORED
 from mad.report import summary
-from mad.sinks import files
 
 HELP = "write pictures of a run as PNG or SVG"
 DESCRIPTION = (
@@ -45,9 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from mad.plot.data import columns_of
 
     source, out = Path(args.directory), Path(args.out)
-    document = files.read_json(source / "incidents.json", _HINT)
-    if not isinstance(document, dict) or not isinstance(document.get("incidents"), list):
-        raise errors.InputError(f"{source} contains no incidents of mad", _HINT)
+    document = documents.read_run(source, _HINT)
     with errors.input_of(str(source / SCORED)):
         rows = columns_of(source / SCORED)
     try:

@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from mad import errors
+from mad import documents, errors
+from mad.report import words
 
 if TYPE_CHECKING:
     from mad.adapters.post import Post
 
 LOCAL = "http://127.0.0.1:8000"
 """The URL of a server with the default settings on this machine."""
-_LISTS = frozenset({("incidents",), ("entities",), ("alerts",)})
-"""Resources whose answers hold a list."""
+_LONGEST = 64 << 20
+"""Bytes of the longest answer that is read."""
 _HINT = "start it with mad serve; a token comes from MAD_TOKEN"
 
 
@@ -25,8 +26,9 @@ def is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
-def ask(url: str, *path: str, **parameters: Any) -> Any:
-    """The response of a server to GET of a path, whose parts may contain any characters.
+def ask(url: str, shape: documents.Shape, *path: str, **parameters: Any) -> Any:
+    """The response of a server to GET of a path, whose parts may contain any characters. It has
+    the shape.
 
     Raises `ServiceError` when the server cannot be reached or refuses, `UsageError` for an invalid
     URL, for an unknown resource, and for answers that are not those of a mad server.
@@ -35,27 +37,26 @@ def ask(url: str, *path: str, **parameters: Any) -> Any:
     route = "/v1/query/" + "/".join(quote(part, safe="") for part in path)
     with _connection(url) as post:
         answer = post.get(f"{route}?{urlencode(given)}" if given else route)
-    otherwise: list[Any] | None = None if path in _LISTS else []
-    listed = answer.get("data", otherwise) if isinstance(answer, dict) else None
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        raise _no_server(url)
-    return answer
+    return _checked(url, answer, shape)
 
 
-def order(url: str, route: str, command: Mapping[str, Any]) -> Any:
-    """The response of a server to a command, which is sent once.
+def order(url: str, shape: documents.Shape, route: str, command: Mapping[str, Any]) -> Any:
+    """The response of a server to a command, which is sent once. It has the shape.
 
     Raises the errors of `ask`.
     """
     with _connection(url) as post:
         answer = post.order(route, command)
-    if not isinstance(answer, dict):
-        raise _no_server(url)
+    return _checked(url, answer, shape)
+
+
+def _checked(url: str, answer: Any, shape: documents.Shape) -> Any:
+    if (fault := documents.fault(answer, shape)) is not None:
+        raise errors.UsageError(
+            f"{url} is no mad server of this version: in its answer {words.visible(fault)}",
+            "give the URL of mad serve",
+        )
     return answer
-
-
-def _no_server(url: str) -> errors.UsageError:
-    return errors.UsageError(f"{url} is no mad server", "give the URL of mad serve")
 
 
 @contextmanager
@@ -63,7 +64,8 @@ def _connection(url: str) -> Iterator[Post]:
     from mad.adapters.post import DeliveryError, Post
 
     try:
-        post = Post(url, os.environ.get("MAD_TOKEN") or None, timeout=30.0)
+        token = os.environ.get("MAD_TOKEN") or None
+        post = Post(url, token, timeout=30.0, longest_answer=_LONGEST)
     except ValueError as error:
         raise errors.UsageError(str(error)) from error
     try:

@@ -14,11 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from mad import _core, errors, times
+from mad import _core, documents, errors, times
 from mad.adapters.post import DeliveryError, Post
 from mad.detection import detect
 from mad.detection.directory import SCORED
-from mad.sinks import files
 from mad.sources.files import InputFile
 
 Json = dict[str, Any]
@@ -95,10 +94,7 @@ class DirectoryStore:
 
     def __init__(self, path: Path) -> None:
         self.name, self._path = str(path), path
-        found = files.read_json(path / "incidents.json", _HINT)
-        if not isinstance(found, dict) or not isinstance(found.get("incidents"), list):
-            raise errors.InputError(f"{path} contains no incidents of mad", _HINT)
-        self._document: Json = found
+        self._document: Json = documents.read_run(path, _HINT)
         self._rows = _read_scored(path / SCORED)
 
     def rows(self) -> pa.Table:
@@ -182,46 +178,49 @@ class ServerStore:
     def rows(self) -> pa.Table:
         found: list[Json] = []
         for page in range(_PAGES):
-            some = self._listed("rows", limit=_PAGE, offset=page * _PAGE)
+            some = self._listed("rows", documents.ROW, limit=_PAGE, offset=page * _PAGE)
             found += some
             if len(some) < _PAGE:
                 break
         return _table_of(found)
 
     def incidents(self) -> list[Json]:
-        return self._listed("incidents", limit=200)
+        return self._listed("incidents", documents.INCIDENT, limit=200)
 
     def states(self) -> list[Json]:
-        return self._listed("entities", limit=2_000)
+        return self._listed("entities", documents.STATE, limit=2_000)
 
     def graph(self) -> Json | None:
-        found = self._get("/v1/query/graph")
+        found: Json = self._get("/v1/query/graph", documents.GRAPH)
         return found if found.get("nodes") else None
 
     def culprits(self, at: str | None, minutes: float) -> Json:
         given = {"minutes": minutes, "top_k": 10} | ({"at": at} if at else {})
-        return dict(self._get(f"/v1/query/culprits?{urlencode(given)}"))
+        return dict(self._get(f"/v1/query/culprits?{urlencode(given)}", documents.CULPRITS))
 
     def why(self, service: str, endpoint: str, at: str | None) -> str:
         of = urlencode({"service": service, "endpoint": endpoint})
-        return str(self._get(f"/v1/query/why?{of}")["reason"])
+        return str(self._get(f"/v1/query/why?{of}", documents.WHY)["reason"])
 
     def top_log(self, incident: Json) -> str:
-        for one in self._get("/api/incidents?limit=200"):
+        for one in self._get("/api/incidents?limit=200", documents.LOG_LINES):
             if one.get("id") == incident.get("id"):
                 return str(one.get("top_cluster") or "")
         return ""
 
-    def _listed(self, route: str, **given: Any) -> list[Json]:
-        found = self._get(f"/v1/query/{quote(route)}?{urlencode(given)}")
-        return list(found["data"])
+    def _listed(self, route: str, of: documents.Shape, **given: Any) -> list[Json]:
+        path = f"/v1/query/{quote(route)}?{urlencode(given)}"
+        return list(self._get(path, documents.listed(of))["data"])
 
-    def _get(self, path: str) -> Any:
+    def _get(self, path: str, shape: documents.Shape) -> Any:
         try:
-            return self._post.get(path)
+            answer = self._post.get(path)
         except DeliveryError as error:
             hint = "a token comes from MAD_TOKEN" if error.status in (401, 403) else "mad serve"
             raise errors.ServiceError(f"{self.name}: {error}", hint) from error
+        if (wrong := documents.fault(answer, shape)) is not None:
+            raise errors.ServiceError(f"{self.name} is no mad server of this version: {wrong}")
+        return answer
 
 
 def _read_scored(path: Path) -> pa.Table:

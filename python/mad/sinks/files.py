@@ -26,6 +26,8 @@ def read_json(path: Path, hint: str = "") -> Any:
         return json.loads(read_text(path, hint))
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}", hint) from error
+    except RecursionError as error:
+        raise InputError(f"{path} is not JSON of mad: it is nested too deep", hint) from error
 
 
 def read_bytes(path: str | Path) -> bytes:

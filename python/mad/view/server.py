@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from mad import documents
 from mad.adapters.post import DeliveryError, Post
 from mad.times import time_or_none
 from mad.view.snapshot import STEPS, EntityTable, Snapshot
@@ -41,24 +42,25 @@ class ServerFeed:
         self._post.close()
 
     def _ask(self) -> Snapshot:
-        health = self._post.get("/health")
+        health = self._answer("/health", documents.HEALTH)
         newest = time_or_none(health.get("watermark"))
-        states = self._get("entities", limit=_STATES)
+        states = self._get("entities", documents.STATE, limit=_STATES)
         for state in states:
             if not state.get("metric"):
-                view = self._table.of(str(state["service"]), str(state["endpoint"]))
-                view.state, view.reason = str(state["state"]), str(state["reason"])
+                view = self._table.of(state["service"], state["endpoint"])
+                view.state, view.reason = state["state"], state["reason"]
                 view.score = float(state.get("score") or 0.0)
         if newest is not None:
             last = self._last.time
             # the first time all rows that a sparkline shows, later the new ones
             since = newest - timedelta(minutes=STEPS) if last is None else last
             since -= timedelta(minutes=2)
-            for row in reversed(self._get("rows", limit=_ROWS, start=since.isoformat())):
-                view = self._table.of(str(row["service"]), str(row["endpoint"]))
+            asked = {"limit": _ROWS, "start": since.isoformat()}
+            for row in reversed(self._get("rows", documents.ROW, **asked)):
+                view = self._table.of(row["service"], row["endpoint"])
                 view.add(time_or_none(row.get("bucket_ts")), row)
-        incidents = self._get("incidents", limit=_INCIDENTS)
-        problem = "" if health.get("status") == "ok" else str(health.get("message") or "")
+        incidents = self._get("incidents", documents.INCIDENT, limit=_INCIDENTS)
+        problem = "" if health.get("status") == "ok" else (health.get("message") or "")
         return Snapshot(
             self._last.name,
             newest,
@@ -69,10 +71,18 @@ class ServerFeed:
             problem=problem,
         )
 
-    def _get(self, route: str, **given: Any) -> list[dict[str, Any]]:
-        answer = self._post.get(f"/v1/query/{route}?{urlencode(given)}")
-        found: list[dict[str, Any]] = answer["data"]
+    def _get(self, route: str, of: documents.Shape, **given: Any) -> list[dict[str, Any]]:
+        path = f"/v1/query/{route}?{urlencode(given)}"
+        found: list[dict[str, Any]] = self._answer(path, documents.listed(of))["data"]
         return found
+
+    def _answer(self, path: str, shape: documents.Shape) -> Any:
+        answer = self._post.get(path)
+        if (wrong := documents.fault(answer, shape)) is not None:
+            raise DeliveryError(
+                f"this is no mad server of this version: in its answer {wrong}", 200
+            )
+        return answer
 
 
 def _plainly(error: DeliveryError) -> str:

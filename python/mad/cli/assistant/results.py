@@ -7,9 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from mad import errors
+from mad import documents, errors
 from mad.cli import remote
-from mad.sinks import files
 from mad.times import time_or_none
 
 Document = dict[str, Any]
@@ -39,15 +38,17 @@ class Remote:
 
     def incidents(self, **wanted: Any) -> list[Document]:
         given = {name: value for name, value in wanted.items() if value not in (None, False)}
-        return _listed(remote.ask(self._url, "incidents", **given))
+        shape = documents.listed(documents.INCIDENT)
+        return _listed(remote.ask(self._url, shape, "incidents", **given))
 
     def incident(self, identity: str) -> Document:
-        found = remote.ask(self._url, "incidents", identity)
-        return found if isinstance(found, dict) else {}
+        found: Document = remote.ask(self._url, documents.INCIDENT, "incidents", identity)
+        return found
 
     def states(self, service: str | None, endpoint: str | None) -> list[Document]:
         page = {"service": service, "endpoint": endpoint, "limit": MOST}
-        return _listed(remote.ask(self._url, "entities", **page))
+        shape = documents.listed(documents.STATE)
+        return _listed(remote.ask(self._url, shape, "entities", **page))
 
 
 class Directory:
@@ -72,24 +73,21 @@ class Directory:
         wanted = {"service": service, "endpoint": endpoint}
         return [
             one
-            for one in self._read().get("states", ())
+            for one in self._read().get("states") or ()
             if all(value is None or one.get(name) == value for name, value in wanted.items())
         ][:MOST]
 
     def _read(self) -> Document:
         hint = "give a directory that mad detect wrote, or the URL of a server"
-        content = files.read_json(self._path / "incidents.json", hint)
-        if not isinstance(content, dict) or not isinstance(content.get("incidents"), list):
-            raise errors.InputError(f"{self._path} contains no incidents of mad", hint)
-        return content
+        return documents.read_run(self._path, hint)
 
     def _incidents(self) -> Iterator[Document]:
-        return (one for one in self._read()["incidents"] if isinstance(one, dict))
+        return iter(self._read()["incidents"])
 
 
-def _listed(answer: Any) -> list[Document]:
-    found = answer.get("data") if isinstance(answer, dict) else None
-    return [one for one in found or () if isinstance(one, dict)]
+def _listed(answer: Document) -> list[Document]:
+    found: list[Document] = answer["data"]
+    return found
 
 
 def _fits(incident: Document, wanted: Document) -> bool:
