@@ -108,7 +108,7 @@ fn hash_of(parts: impl Hash) -> u64 {
 /// Adds to the count of a name, of at most [`MOST_NAMES`] names.
 fn count(counts: &mut BTreeMap<String, u64>, name: &str, by: u64) {
     if let Some(known) = counts.get_mut(name) {
-        *known += by;
+        *known = known.saturating_add(by);
     } else if counts.len() < MOST_NAMES {
         counts.insert(name.to_owned(), by);
     }
@@ -120,22 +120,25 @@ impl FormatSink for Inspection {
     }
 
     fn unit(&mut self, unit: &Unit<'_>) {
+        // totals are as large as a file states them
         let by = unit.count;
-        self.records += by;
-        *self.units.entry(unit.kind.as_str()).or_default() += by;
+        self.records = self.records.saturating_add(by);
+        let of_kind = self.units.entry(unit.kind.as_str()).or_default();
+        *of_kind = of_kind.saturating_add(by);
         if let Some(time) = unit.time {
             self.first = Some(self.first.map_or(time, |first| first.min(time)));
             self.last = Some(self.last.map_or(time, |last| last.max(time)));
         }
         if unit.is_error {
-            self.errors += by;
+            self.errors = self.errors.saturating_add(by);
         }
         if unit.latency_ms.is_finite() {
-            self.latencies += unit.latencies;
+            self.latencies = self.latencies.saturating_add(unit.latencies);
             self.latency_sum += unit.latency_ms * unit.latencies as f64;
         }
         if unit.status != Code::None {
-            *self.status.entry(unit.status).or_default() += by;
+            let of_status = self.status.entry(unit.status).or_default();
+            *of_status = of_status.saturating_add(by);
         }
         if unit.has_service || !unit.service.is_empty() {
             count(&mut self.services, unit.service, by);
