@@ -50,6 +50,8 @@ mod _core {
     #[pymodule_export]
     use super::records::trace_simulation::TraceSimulation;
     #[pymodule_export]
+    use super::records::world_simulation::WorldSimulation;
+    #[pymodule_export]
     use super::records::zstd::ZstdDecoder;
     #[pymodule_export]
     use super::results::evaluation::evaluate;

@@ -51,6 +51,7 @@ __all__ = [
     "TraceSimulation",
     "UnsortedError",
     "Update",
+    "WorldSimulation",
     "ZstdDecoder",
     "__version__",
     "check_arrow_stream",
@@ -1530,6 +1531,20 @@ class TraceSimulation:
     def truth_json(self) -> str:
         """The fault, as JSON."""
     def __len__(self) -> int: ...
+
+@final
+class WorldSimulation:
+    """All telemetry of a simulated system and the truth about it."""
+
+    def __new__(cls, system: str, settings: str) -> WorldSimulation:
+        """`system`: melt, api, radar or aiops. `settings` are fields of the core's configuration of
+        that system as a JSON object; a time is ns since 1970."""
+    def files(self, labels: bool) -> list[tuple[str, bytes]]:
+        """Name and content of each file of records."""
+    def truth_json(self) -> str:
+        """The injected anomalies, as JSON."""
+    def __len__(self) -> int:
+        """Number of records of all kinds."""
 
 @final
 class EnginePipeline:

@@ -21,7 +21,7 @@ fn main() -> Result<()> {
     for seed in 0..SEEDS {
         let (spans, labels) = MeltTraces::new(MINUTES, MISSING, seed, START)?.run();
         let truth: BTreeSet<(Timestamp, &str)> =
-            labels.iter().map(|label| (label.minute, label.service)).collect();
+            labels.iter().map(|label| (label.minute, &*label.service)).collect();
         let mut profiles = TraceProfiles::new(&Limits::default());
         let mut traces = Vec::new();
         for span in &spans {

@@ -131,6 +131,12 @@ impl Truth {
     }
 }
 
+impl Default for Truth {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
 /// An element of the written list.
 #[derive(Clone, Serialize, Deserialize)]
 struct Element {

@@ -6,7 +6,12 @@
 //! every machine.
 //!
 //! [`Traces`] are spans, with missing ones and skewed clocks: a checkout with a slow payment, a failing
-//! inventory or both in turn, or a chain of two to six services whose last one fails or is slow.
+//! inventory, a silent inventory or a cascade, or a chain of two to six services whose last one fails
+//! or is slow.
+//!
+//! [`Melt`] is a chain of services with metrics, logs, events and traces. [`Api`] is two services under
+//! a load pattern, with single anomalous requests. [`RadarWorld`] is a service that is measured once a
+//! second, with log lines; [`Radar`] gives its measurements alone.
 //!
 //! # How the numbers are drawn
 //!
@@ -19,25 +24,33 @@
 //! sum, are the spacings of `n` sorted uniforms (Devroye, "Non-Uniform Random Variate Generation",
 //! 1986, V.2). The sum is taken in a first pass, which costs about 10 ns a row.
 
+mod api;
 mod catalogue;
 mod config;
 mod incident;
+mod melt;
 mod melt_traces;
 mod radar;
+mod radar_world;
 mod random;
 mod request;
 mod shop;
 mod span;
 mod trace_config;
 mod traces;
+mod world;
 
 pub use crate::evaluate::{Truth, TruthIncident};
+pub use api::{Api, ApiConfig, LoadPattern};
 pub use config::ShopConfig;
 pub use incident::{IncidentKind, IncidentSpec, random_incident};
+pub use melt::{Melt, MeltConfig};
 pub use melt_traces::{LostSpan, MeltTraces};
 pub use radar::{Radar, RadarPoint, RadarScenario};
+pub use radar_world::{RadarConfig, RadarWorld};
 pub use request::{SimulatedRequest, write_csv_header};
 pub use shop::{Shop, ShopRequests};
 pub use span::{SimulatedSpan, write_spans_header};
 pub use trace_config::{TraceScenario, TracesConfig};
 pub use traces::{Traces, TracesTelemetry};
+pub use world::{SimulatedChange, SimulatedLog, SimulatedMetric, World};

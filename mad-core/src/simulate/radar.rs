@@ -1,5 +1,10 @@
 //! A service measured once a second that drifts or saturates (the radar system).
 
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
 use super::random::Draws;
 use crate::error::{Error, Result};
 use crate::time::{MINUTE, SECOND, Timestamp};
@@ -14,7 +19,8 @@ const ERRORS: f64 = 0.2;
 const CPU: f64 = 40.0;
 
 /// The scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RadarScenario {
     /// Nothing.
     Calm,
@@ -24,6 +30,37 @@ pub enum RadarScenario {
     /// A database that saturates: its utilisation rises from 40 % by a percent every 12 seconds, its
     /// latency as that of an M/M/1 queue; beyond 90 % timeouts come in bursts.
     Saturation,
+}
+
+impl RadarScenario {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Calm, Self::Drift, Self::Saturation];
+
+    /// Its name on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Calm => "calm",
+            Self::Drift => "drift",
+            Self::Saturation => "saturation",
+        }
+    }
+}
+
+impl fmt::Display for RadarScenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for RadarScenario {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            Error::argument("scenario", format!("{text:?}"), &format!("one of {known}"))
+        })
+    }
 }
 
 /// The measurements of one second.
@@ -37,6 +74,8 @@ pub struct RadarPoint {
     pub error_rate: f64,
     /// Processor, percent.
     pub cpu_pct: f64,
+    /// Whether requests to the database timed out.
+    pub has_timeouts: bool,
 }
 
 impl RadarPoint {
@@ -68,6 +107,7 @@ pub struct Radar {
     calm: u16,
     second: u32,
     over: bool,
+    endless: bool,
     draws: Draws,
 }
 
@@ -81,13 +121,28 @@ impl Radar {
         if start > Timestamp::MAX.plus(-7 * 86_400 * SECOND) {
             return Err(Error::config("start", start, "a time a week before the end of time"));
         }
-        Ok(Self { scenario, start, calm: CALM, second: 0, over: false, draws: Draws::new(seed) })
+        Ok(Self {
+            scenario,
+            start,
+            calm: CALM,
+            second: 0,
+            over: false,
+            endless: false,
+            draws: Draws::new(seed),
+        })
     }
 
     /// Sets the minutes of calm before the scenario.
     #[must_use]
     pub fn with_calm(mut self, minutes: u16) -> Self {
         self.calm = minutes;
+        self
+    }
+
+    /// Continues after the static rule fires.
+    #[must_use]
+    pub fn endless(mut self) -> Self {
+        self.endless = true;
         self
     }
 
@@ -110,6 +165,7 @@ impl Iterator for Radar {
             return None;
         }
         let minutes = (f64::from(self.second) / 60.0 - f64::from(self.calm)).max(0.0);
+        let mut has_timeouts = false;
         let (latency, errors, cpu) = match self.scenario {
             RadarScenario::Calm => (LATENCY, ERRORS, CPU),
             RadarScenario::Drift => {
@@ -117,8 +173,8 @@ impl Iterator for Radar {
             }
             RadarScenario::Saturation => {
                 let used = (0.4 + minutes * 0.05).min(0.985);
-                let burst = used > 0.9 && self.draws.unit() < 0.3;
-                let errors = if burst { self.draws.within(1.0, 4.0) } else { ERRORS };
+                has_timeouts = used > 0.9 && self.draws.unit() < 0.3;
+                let errors = if has_timeouts { self.draws.within(1.0, 4.0) } else { ERRORS };
                 (LATENCY * 0.6 / (1.0 - used), errors, (100.0 * used).min(100.0))
             }
         };
@@ -129,9 +185,10 @@ impl Iterator for Radar {
             latency_ms: (latency * (1.0 + 0.08 * wide)).max(1.0),
             error_rate: (errors + 0.45 * errors.sqrt() * few).clamp(0.0, 100.0),
             cpu_pct: (cpu + 3.0 * busy).clamp(0.0, 100.0),
+            has_timeouts,
         };
         self.second = self.second.saturating_add(1);
-        self.over = self.scenario != RadarScenario::Calm && point.is_over();
+        self.over = !self.endless && self.scenario != RadarScenario::Calm && point.is_over();
         Some(point)
     }
 }

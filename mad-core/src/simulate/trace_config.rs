@@ -16,6 +16,8 @@ pub enum TraceScenario {
     SlowPayment,
     /// The same: inventory fails nine times of ten.
     FailingInventory,
+    /// The same: checkout stops calling inventory.
+    SilentInventory,
     /// The same: payment takes 4 s longer and checkout gives up on it after 3 s.
     Cascade,
     /// The same: what goes from checkout to payment and back takes 400 ms longer each way.
@@ -30,9 +32,10 @@ pub enum TraceScenario {
 
 impl TraceScenario {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SlowPayment,
         Self::FailingInventory,
+        Self::SilentInventory,
         Self::Cascade,
         Self::SlowNetwork,
         Self::Errors,
@@ -45,6 +48,7 @@ impl TraceScenario {
         match self {
             Self::SlowPayment => "slow-payment",
             Self::FailingInventory => "failing-inventory",
+            Self::SilentInventory => "silent-inventory",
             Self::Cascade => "cascade",
             Self::SlowNetwork => "slow-network",
             Self::Errors => "errors",
@@ -101,6 +105,12 @@ pub struct TracesConfig {
     pub depth: u32,
     /// Share of spans that are lost, 0 to 0.9. Default 0.
     pub missing: f64,
+    /// Additional time of the faulty service in ms, 0 to 3,600,000; `None` is that of the scenario. It is
+    /// added in scenarios of errors too.
+    pub delay_ms: Option<f64>,
+    /// Share of calls of the faulty service that fail, 0 to 1; `None` is that of the scenario, 0.9 for
+    /// errors. It applies in scenarios of delays too.
+    pub error_rate: Option<f64>,
     /// Largest offset of the clock of a service in either direction, ms: 0 to 3,600,000. Default 0.
     pub skew_ms: f64,
 }
@@ -115,6 +125,8 @@ impl Default for TracesConfig {
             seed: 0,
             depth: 4,
             missing: 0.0,
+            delay_ms: None,
+            error_rate: None,
             skew_ms: 0.0,
         }
     }
@@ -149,6 +161,12 @@ impl TracesConfig {
         }
         if !(0.0..=0.9).contains(&self.missing) {
             return Err(Error::config("missing", self.missing, "a share from 0 to 0.9"));
+        }
+        if let Some(delay) = self.delay_ms.filter(|delay| !(0.0..=3_600_000.0).contains(delay)) {
+            return Err(Error::config("delay_ms", delay, "ms from 0 to 3600000"));
+        }
+        if let Some(rate) = self.error_rate.filter(|rate| !(0.0..=1.0).contains(rate)) {
+            return Err(Error::config("error_rate", rate, "a share from 0 to 1"));
         }
         if !(0.0..=3_600_000.0).contains(&self.skew_ms) {
             return Err(Error::config("skew_ms", self.skew_ms, "ms from 0 to 3600000"));

@@ -35,7 +35,10 @@ struct Place {
 #[derive(Debug, Clone, Copy)]
 struct Fault {
     place: usize,
-    fails: bool,
+    /// Share of its calls that fail.
+    failing: f64,
+    /// Whether its callers no longer call it.
+    is_silent: bool,
     delay_us: i64,
     /// Additional time of calls to it and of answers from it, µs.
     way_us: i64,
@@ -104,14 +107,19 @@ impl Traces {
             let micros = draws.within(-1.0, 1.0) * config.skew_ms * 1e3;
             place.skew = micros.round() as i64 * 1_000;
         }
-        let fault = |service: &str, fails, delay_us| {
+        let fault = |service: &str, fails: bool, delay_us| {
             let place = places.iter().position(|place| &*place.service == service)?;
-            Some(Fault { place, fails, delay_us, way_us: 0 })
+            let failing = config.error_rate.unwrap_or(if fails { FAILING } else { BACKGROUND });
+            let delay_us = config.delay_ms.map_or(delay_us, |ms| (ms * 1e3).round() as i64);
+            Some(Fault { place, failing, is_silent: false, delay_us, way_us: 0 })
         };
         let last = format!("tier-{}", config.depth);
         let fault = match config.scenario {
             TraceScenario::SlowPayment => fault("payment", false, 2_000_000),
             TraceScenario::FailingInventory => fault("inventory", true, 0),
+            TraceScenario::SilentInventory => {
+                fault("inventory", false, 0).map(|fault| Fault { is_silent: true, ..fault })
+            }
             TraceScenario::Cascade => fault("payment", false, 4_000_000),
             TraceScenario::SlowNetwork => {
                 fault("payment", false, 0).map(|fault| Fault { way_us: 400_000, ..fault })
@@ -162,7 +170,10 @@ impl Traces {
                 Some(caller) => {
                     (&caller.service, format!("{CALLS_TO}{}", place.service), "network")
                 }
-                None if fault.fails => (&place.service, place.route.to_string(), "error"),
+                None if fault.is_silent => (&place.service, place.route.to_string(), "silence"),
+                None if fault.failing > BACKGROUND => {
+                    (&place.service, place.route.to_string(), "error")
+                }
                 None => (&place.service, place.route.to_string(), "delay"),
             };
             Some(TruthIncident {
@@ -201,8 +212,7 @@ impl Trace<'_> {
         let span_id = self.new_id();
         let chance = self.draws.unit();
         let fault = self.fault.filter(|fault| fault.place == at);
-        let mut failed =
-            chance < if fault.is_some_and(|fault| fault.fails) { FAILING } else { BACKGROUND };
+        let mut failed = chance < fault.map_or(BACKGROUND, |fault| fault.failing);
         let shape = 0.4 + 0.2 * self.draws.unit() + 0.05 * self.draws.exponential();
         let work = (place.work_us * shape).round() as i64;
         let delay = fault.map_or(0, |fault| fault.delay_us);
@@ -210,6 +220,9 @@ impl Trace<'_> {
         for callee in &place.callees {
             if failed {
                 break;
+            }
+            if self.fault.is_some_and(|fault| fault.is_silent && fault.place == *callee) {
+                continue;
             }
             let client = self.new_id();
             let way = self.fault.filter(|fault| fault.place == *callee).map_or(0, |one| one.way_us);

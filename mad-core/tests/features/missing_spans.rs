@@ -30,7 +30,7 @@ fn found(profiles: &mut TraceProfiles, spans: &[SimulatedSpan]) -> BTreeSet<(Tim
 fn lost_spans_are_found_from_the_rest_of_their_traces() {
     let (spans, lost) = MeltTraces::new(1_000, 0.2, 1, START).unwrap().run();
     let truth: BTreeSet<(Timestamp, String)> =
-        lost.iter().map(|lost| (lost.minute, lost.service.to_owned())).collect();
+        lost.iter().map(|lost| (lost.minute, lost.service.to_string())).collect();
     let found = found(&mut TraceProfiles::new(&Limits::default()), &spans);
     let right = found.intersection(&truth).count() as f64;
     let f1 = 2.0 * right / (found.len() + truth.len()) as f64;

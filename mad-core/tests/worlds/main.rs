@@ -10,3 +10,5 @@ mod reference_results;
 mod services;
 #[cfg(feature = "simulate")]
 mod simulate;
+#[cfg(feature = "simulate")]
+mod systems;

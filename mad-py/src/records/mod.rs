@@ -15,4 +15,5 @@ pub mod sources;
 pub mod span_pieces;
 pub mod telemetry;
 pub mod trace_simulation;
+pub mod world_simulation;
 pub mod zstd;

@@ -33,13 +33,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--accelerate", type=float, metavar="X", help="speed of event time (default: 1)"
     )
     group.add_argument(
-        "--rate", type=float, metavar="N", help="requests a second of event time (default: 5)"
+        "--rate",
+        type=float,
+        metavar="N",
+        help="requests a second of event time (default: 5; files of api: 0.67)",
     )
     group.add_argument(
         "--warm-up",
         type=arguments.duration,
         metavar="TIME",
-        help="time before the first incident (default: 25m; aiops: 60 %% of the duration)",
+        help="time before the first incident (default: 25m; files of radar: 1h; aiops: 60 %% "
+        "of the duration)",
     )
     group.add_argument(
         "--pattern",
@@ -60,7 +64,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def only(args: argparse.Namespace) -> dict[str, Any]:
-    """The arguments that need --live."""
+    """The arguments of which most need --live."""
     return {
         "--accelerate": args.accelerate,
         "--rate": args.rate,
@@ -154,6 +158,10 @@ def _stream(args: argparse.Namespace, start: datetime) -> Stream:
         "--missing": args.missing,
         "--skew": args.skew,
         "--pattern": args.pattern,
+        "--interval": args.interval,
+        "--anomalies": args.anomalies,
+        "--delay": args.delay,
+        "--error-rate": args.error_rate,
     }
     for name, value in given.items():
         if value is not None and name not in _OWN[args.system]:

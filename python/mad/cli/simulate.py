@@ -15,21 +15,27 @@ from mad.sinks import files
 
 SEED = 42
 ROWS = 10_000
+TRACES = 900
 SERVICES = 4
 DURATION = 7200.0
-TRACES = 900
-TRACES_DURATION = 1800.0
-_BUILT = ("shop", "aiops")
 _SYSTEMS = ("shop", "melt", "api", "radar", "aiops")
+_OWN = {
+    "shop": ("--rows", "--services", "--incident"),
+    "melt": ("--services", "--interval", "--missing"),
+    "api": ("--pattern", "--anomalies", "--rate", "--warm-up"),
+    "radar": ("--scenario", "--interval", "--warm-up"),
+    "aiops": ("--rows", "--scenario", "--depth", "--missing", "--skew", "--delay", "--error-rate"),
+}
+"""The arguments of each system beside those of all systems, for files."""
 _BATCH_ROWS = 20_000
 _WORTH_ROWS = 500_000
 
 
 HELP = "write traffic with known incidents, or send it to a server"
 DESCRIPTION = (
-    "Writes requests.csv and truth.json; for aiops also spans.csv, in which one "
-    "service fails. The same arguments give the same bytes. With --live the traffic is "
-    "sent to a server in real time."
+    "Writes the telemetry of a system, one file a kind (requests.csv, metrics.csv, logs.csv, "
+    "changes.csv, spans.csv), and truth.json. The same arguments give the same bytes. With --live "
+    "the traffic is sent to a server in real time."
 )
 
 
@@ -39,7 +45,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     place.add_argument("--out", metavar="DIR", help="directory for the files")
     place.add_argument("--live", metavar="URL", help="server to send to, instead of writing files")
     command.add_argument(
-        "--system", metavar="NAME", help="shop (default), aiops; with --live also api, radar"
+        "--system", metavar="NAME", help="shop (default), melt, api, radar or aiops"
     )
     command.add_argument(
         "--rows",
@@ -51,13 +57,27 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--services",
         type=arguments.whole(1, 10_000),
         metavar="N",
-        help="number of services, for shop (default: 4)",
+        help="number of services, for shop (default: 4) and melt (default: 3)",
     )
     command.add_argument(
         "--duration",
         type=arguments.duration,
         metavar="TIME",
-        help="90s, 15m, 2h, 1d (default: 2h; aiops: 30m; with --live: 1h of event time)",
+        help="90s, 15m, 2h, 1d (default: shop and radar 2h, melt 12h, api 4h, aiops 30m; with "
+        "--live: 1h of event time)",
+    )
+    command.add_argument(
+        "--interval",
+        type=arguments.duration,
+        metavar="TIME",
+        help="time between two records of a kind and service, for melt (default: 1m) and radar "
+        "(default: 1s)",
+    )
+    command.add_argument(
+        "--anomalies",
+        type=arguments.whole(0),
+        metavar="N",
+        help="anomalous requests, for api (default: 20; 0 with --pattern)",
     )
     command.add_argument(
         "--start", type=arguments.time, metavar="TIME", help="RFC 3339 (default with --live: now)"
@@ -74,8 +94,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     traces.add_argument(
         "--scenario",
         metavar="NAME",
-        help="slow-payment (default), failing-inventory, cascade, slow-network, quiet: a checkout; "
-        "errors, delays: a chain; for radar: drift (default), saturation, calm",
+        help="slow-payment (default), failing-inventory, silent-inventory, cascade, slow-network, "
+        "quiet: a checkout; errors, delays: a chain; for radar: drift (default), saturation, calm",
+    )
+    traces.add_argument(
+        "--delay", type=float, metavar="MS", help="delay of the faulty service (default: 2000)"
+    )
+    traces.add_argument(
+        "--error-rate",
+        type=float,
+        metavar="SHARE",
+        help="share of calls of the faulty service that fail (default: 0.9 for errors)",
     )
     traces.add_argument(
         "--depth",
@@ -83,7 +112,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="services in the chain (default: 4)",
     )
-    traces.add_argument("--missing", type=float, metavar="SHARE", help="share of lost spans")
+    traces.add_argument(
+        "--missing", type=float, metavar="SHARE", help="share of lost spans (melt: 0.2)"
+    )
     traces.add_argument("--skew", type=float, metavar="MS", help="clock skew of the services")
     sending.add_arguments(command)
     command.add_argument("--no-labels", action="store_true", help="omit the label column")
@@ -105,25 +136,19 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     if args.live is not None:
         return sending.run(args)
-    for name, value in sending.only(args).items():
-        if value is not None:
-            raise errors.UsageError(f"{name} needs --live URL")
-    args.system = args.system or "shop"
-    if args.system not in _BUILT:
-        known = "is not supported yet" if args.system in _SYSTEMS else "is not known"
+    args.system = args.system or ("api" if args.pattern else "shop")
+    if args.system not in _SYSTEMS:
         raise errors.UsageError(
-            f"the system {args.system!r} {known}", "use --system shop or --system aiops"
+            f"the system {args.system!r} is not known", f"use {', '.join(_SYSTEMS)}"
         )
-    foreign = (
-        {"--scenario": args.scenario, "--depth": args.depth}
-        | {"--missing": args.missing, "--skew": args.skew}
-        if args.system == "shop"
-        else {"--services": args.services, "--incident": args.incident}
-    )
-    for name, value in foreign.items():
-        if value is not None:
-            raise errors.UsageError(f"{name} is not for --system {args.system}")
-    return _traces(args) if args.system == "aiops" else _shop(args)
+    own, live = _OWN[args.system], sending.only(args)
+    for name in sorted(set().union(*_OWN.values(), live) - set(own)):
+        if getattr(args, name[2:].replace("-", "_")) is None:
+            continue
+        if name in live and name != "--pattern":
+            raise errors.UsageError(f"{name} needs --live URL")
+        raise errors.UsageError(f"{name} is not for --system {args.system}")
+    return _shop(args) if args.system == "shop" else _world(args)
 
 
 def _shop(args: argparse.Namespace) -> int:
@@ -144,26 +169,31 @@ def _shop(args: argparse.Namespace) -> int:
     return _finish(args, simulation.rows, truth, paths)
 
 
-def _traces(args: argparse.Namespace) -> int:
-    rows = args.rows or TRACES
+def _world(args: argparse.Namespace) -> int:
+    from mad.simulate.systems import world
+
+    settings = {
+        "services": args.services,
+        "duration": args.duration,
+        "interval": args.interval,
+        "scenario": args.scenario,
+        "pattern": args.pattern,
+        "anomalies": args.anomalies,
+        "calls_per_minute": None if args.rate is None else args.rate * 30.0,
+        "warm_up": args.warm_up,
+        "traces": args.rows,
+        "depth": args.depth,
+        "missing": args.missing,
+        "skew_ms": args.skew,
+        "delay_ms": args.delay,
+        "error_rate": args.error_rate,
+    }
     with errors.usage():
-        simulation = _core.TraceSimulation(
-            args.scenario or "slow-payment",
-            rows,
-            args.duration or TRACES_DURATION,
-            args.start,
-            args.seed,
-            args.depth or 4,
-            args.missing or 0.0,
-            args.skew or 0.0,
+        made = world(
+            args.system, seed=args.seed, start=args.start, labels=not args.no_labels, **settings
         )
-    truth = simulation.truth_json()
-    with files.Outputs(args.out) as outputs:
-        outputs.append("spans.csv", simulation.spans_csv())
-        outputs.append("requests.csv", simulation.requests_csv(not args.no_labels))
-        outputs.write("truth.json", truth)
-        paths = outputs.commit()
-    return _finish(args, rows, truth, paths)
+    rows = args.rows or TRACES if args.system == "aiops" else made.records
+    return _finish(args, rows, made.truth_json, made.write(args.out))
 
 
 def _finish(args: argparse.Namespace, rows: int, truth: str, paths: list[Path]) -> int:
@@ -182,7 +212,8 @@ def _finish(args: argparse.Namespace, rows: int, truth: str, paths: list[Path]) 
     from mad.report import terminal, text
 
     console = terminal.console()
-    text.print_truth(console, rows, listed, "trace" if args.system == "aiops" else "request")
+    unit = {"shop": "request", "api": "request", "aiops": "trace"}.get(args.system, "record")
+    text.print_truth(console, rows, listed, unit)
     text.print_files(console, paths)
     return errors.FINE
 

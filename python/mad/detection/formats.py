@@ -24,6 +24,10 @@ _FORMAT = "format:"
 _ENOUGH = 0.5
 """Share of the first records from which the fields of mad are recognised."""
 _TIMED = ("requests", "metrics", "spans", "logs")
+_BY_NAME = ("metrics", "spans", "logs", "changes", "edges")
+"""Kinds whose name is also the name of a file of a folder, as `mad simulate` writes them."""
+_TRUTH = "truth.json"
+"""A file of a folder that holds no telemetry."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,15 @@ class Layout:
 
 
 def files_of(path: str) -> Sequence[Path]:
-    """The file of a path, or the files of a folder by name, without hidden ones."""
+    """The file of a path, or the files of a folder by name, without hidden ones and truth.json."""
     place = Path(path)
     if not place.is_dir():
         return [place]
-    files = (one for one in place.rglob("*") if one.is_file() and not one.name.startswith("."))
+    files = (
+        one
+        for one in place.rglob("*")
+        if one.is_file() and not one.name.startswith(".") and one.name != _TRUTH
+    )
     found = list(islice(files, MOST_FILES + 1))
     if not found:
         raise InputError(f"{path} is a folder without files")
@@ -64,7 +72,8 @@ def expanded(path: str) -> Sequence[str]:
 def resolved(kind: str, source: InputFile, layout: Layout, config: AnyConfig | str) -> str:
     """How an input that is given as a kind is read: the kind, another kind, or `format:NAME`.
 
-    Records with the fields of mad are read as such. A file of requests may hold another kind.
+    Records with the fields of mad are read as such. A file of requests may hold another kind: a
+    file that is named by a kind, such as spans.csv, is of that kind if its first records are.
     """
     if layout.named is not None:
         return kind if layout.named in OWN else _FORMAT + layout.named
@@ -73,6 +82,11 @@ def resolved(kind: str, source: InputFile, layout: Layout, config: AnyConfig | s
         return kind
     found = _core.detect_format(Path(source.path).name, first)
     is_own = found is None or found in OWN or found in _LOOSE
+    stem = Path(source.path).name.partition(".")[0]
+    if is_own and kind == "requests" and stem in _BY_NAME:
+        share = _core.own_share(stem, first, config)
+        if share >= _ENOUGH and share >= _core.own_share(kind, first, config):
+            return stem
     if is_own and _core.own_share(kind, first, config) >= _ENOUGH:
         # log lines that state requests are more than these
         given, items = _given(found, first, config) if found in _LOOSE else ({}, 0)

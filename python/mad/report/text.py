@@ -255,13 +255,17 @@ def print_states(out: Console, states: Sequence[Json]) -> None:
     out.print(table)
 
 
+_MOST_TRUTH = 20
+"""Most incidents of a simulation that are listed."""
+
+
 def print_truth(out: Console, rows: int, truth: Sequence[Json], kind: str = "request") -> None:
     """Prints the size of a simulation and its incidents."""
     out.print(f"{words.plural(rows, kind)} simulated with {words.plural(len(truth), 'incident')}.")
     if not truth:
         return
     table = _table("Where", "When", "Kind")
-    for entry in truth:
+    for entry in truth[:_MOST_TRUTH]:
         start, end = (times.time_or_none(entry.get(key)) for key in ("start", "end"))
         table.add_row(
             Text(words.entity(entry)),
@@ -269,6 +273,8 @@ def print_truth(out: Console, rows: int, truth: Sequence[Json], kind: str = "req
             Text(words.visible(entry.get("kind") or "")),
         )
     out.print(table)
+    if len(truth) > _MOST_TRUTH:
+        out.print(f"{len(truth) - _MOST_TRUTH:,} more in truth.json")
 
 
 def print_evaluation(out: Console, evaluation: Json) -> None:
