@@ -54,6 +54,11 @@ class KafkaSource(StreamSource[KafkaOptions]):
     Messages of several partitions are merged by their times, so that the partitions of a topic
     advance together. Offsets are committed to the group after the journal has them: for other
     tools, which see the lag, and for partitions that move to this member from another one.
+
+    A partition that was away, because the group was divided again, continues after the last
+    message that was read, or at the offset of the group where another member came further. Where
+    the broker has no message at a position, because messages were deleted or the topic was made
+    again, reading continues at the oldest one.
     """
 
     Options = KafkaOptions
@@ -68,7 +73,10 @@ class KafkaSource(StreamSource[KafkaOptions]):
         super().__init__(options)
         self._kafka = confluent_kafka
         self._consumer: Consumer | None = None
+        #: The position after the last message that was read, else that in the journal.
         self._positions: dict[str, Any] = {}
+        #: Partitions that were taken away.
+        self._away: set[str] = set()
         self._partitions: dict[str, _Partition] = {}
         self._fault = ""
         #: Why the last connection to a broker failed.
@@ -79,7 +87,7 @@ class KafkaSource(StreamSource[KafkaOptions]):
     def open(self, positions: Positions) -> None:
         """Joins the group."""
         self.close()
-        self._positions = dict(positions)
+        self._positions, self._away = dict(positions), set()
         self._fault = ""
         consumer = self._kafka.Consumer(self._settings())
         self._consumer = consumer
@@ -151,7 +159,8 @@ class KafkaSource(StreamSource[KafkaOptions]):
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
-            "auto.offset.reset": "earliest" if options.start == "beginning" else "latest",
+            # The end of a new subscription is found when its partitions are assigned.
+            "auto.offset.reset": "earliest",
             # Bounds the memory of librdkafka, whose own default is 64 MB for each partition.
             "queued.max.messages.kbytes": 8 * 1024,
             "fetch.wait.max.ms": 100,
@@ -194,17 +203,25 @@ class KafkaSource(StreamSource[KafkaOptions]):
 
     def _assigned(self, consumer: Consumer, partitions: list[Any]) -> None:
         self._is_assigned = True
-        for one in partitions:
+        of_group = consumer.committed(partitions, timeout=_CONNECT_SECONDS) if partitions else []
+        for one, kept in zip(partitions, of_group, strict=True):
             part = f"{one.topic}/{one.partition}"
             self._partitions[part] = _Partition()
             position = self._positions.get(part)
-            if position is not None:
-                one.offset = position
+            if position is None:
+                if kept.offset < 0 and self.options.start == "end":
+                    one.offset = self._kafka.OFFSET_END
+                continue
+            if part in self._away:
+                position = max(position, kept.offset)
+            one.offset = position
         consumer.assign(partitions)
 
     def _revoked(self, consumer: Consumer, partitions: list[Any]) -> None:
         for one in partitions:
-            self._partitions.pop(f"{one.topic}/{one.partition}", None)
+            part = f"{one.topic}/{one.partition}"
+            self._partitions.pop(part, None)
+            self._away.add(part)
         consumer.unassign()
 
     def _fetch(self, timeout: float) -> None:
@@ -215,7 +232,12 @@ class KafkaSource(StreamSource[KafkaOptions]):
         waiting = sum(len(one.messages) for one in self._partitions.values())
         if waiting >= self.options.batch_records and self._horizon() is not None:
             timeout = 0.0
-        for message in consumer.consume(_CALL, timeout):
+        try:
+            messages = consumer.consume(_CALL, timeout)
+        except self._kafka.KafkaException as error:
+            # of the callbacks, which ask the brokers
+            raise SourceUnavailable(f"Kafka: {error.args[0]}") from error
+        for message in messages:
             fault = message.error()
             partition = self._partitions.get(f"{message.topic()}/{message.partition()}")
             if fault is None:
@@ -310,6 +332,7 @@ class KafkaSource(StreamSource[KafkaOptions]):
                 partition.size += len(message)
         taken = messages[:count]
         marks = [(f"{message.topic()}/{message.partition()}", _after(message)) for message in taken]
+        self._positions.update(marks)
         return self._batch_of([message.value() for message in taken], marks)
 
 
