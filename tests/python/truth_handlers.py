@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 from truth_checker import AGAINST, CHANCE, CHANGE, MINUTE, Checker
@@ -254,6 +255,52 @@ def cause(of: Checker, match: re.Match[str]) -> None:
             of.wrong("the change has no known form")
         else:
             of.change(change, of.of)
+    if match["kind"]:
+        standout(of, match)
+
+
+def subsets(of: Checker, match: re.Match[str]) -> list[dict[str, Any]]:
+    """The versions or hosts of the named entity in the written incident."""
+    kind = match["kind"].lower()
+    everyone = [of.incident, *of.incident["members"]]
+    named = f"{match['entity']} ".split(" ", 1)
+    own = [one for one in everyone if [one["service"], f"{one['endpoint']} "] == named]
+    return [one for found in own for one in found.get("subsets", []) if one["kind"] == kind]
+
+
+def standout(of: Checker, match: re.Match[str]) -> None:
+    known = subsets(of, match)
+    own = next((one for one in known if one["name"] == match["name"]), None)
+    if own is None:
+        of.wrong(f"the {match['kind'].lower()}s are {[one['name'] for one in known]}")
+        return
+    rest = [one for one in known if one is not own]
+    if match["rate"]:
+        said = int(match["bad"].replace(",", "")), int(match["all"].replace(",", ""))
+        if said != (own["errors"], own["requests"]):
+            of.wrong(f"{own['errors']} of {own['requests']} failed")
+        others = sum(one["errors"] for one in rest) / sum(one["requests"] for one in rest)
+        if not quantity(match["rate"], "error_rate").is_close(own["errors"] / own["requests"]):
+            of.wrong("the error rate is another one")
+        if not quantity(match["others"], "error_rate").is_close(others):
+            of.wrong(f"that of the others is {others}")
+        if any(one["errors"] > own["errors"] for one in rest):
+            of.wrong("another one has more failures")
+        return
+    if not quantity(match["own"], "p50_latency_ms").is_close(own["typical_latency_ms"]):
+        of.wrong(f"its typical latency is {own['typical_latency_ms']}")
+    slower = [one for one in rest if one["typical_latency_ms"] > own["typical_latency_ms"]]
+    if slower:
+        of.wrong(f"{slower[0]['name']} is slower")
+    times = [one["typical_latency_ms"] for one in rest]
+    said_rest = quantity(match["rest"], "p50_latency_ms")
+    if not (min(times) * 0.99 <= said_rest.value <= max(times) * 1.01):
+        of.wrong(f"the others took {min(times)} to {max(times)}")
+
+
+def alike(of: Checker, match: re.Match[str]) -> None:
+    if len(subsets(of, match)) != int(match["count"].replace(",", "")):
+        of.wrong(f"they are {len(subsets(of, match))}")
 
 
 def any_number(of: Checker, match: re.Match[str]) -> None:

@@ -37,7 +37,15 @@ RULES: dict[str, list[Rule]] = {
     ],
     "root_cause": [
         (r"Unknown: no entity stands out\.", forms.fine),
-        (rf"(?P<entity>.+), anomalous since (?P<since>{CLOCK})(?:: (?P<what>.+))?\.", forms.cause),
+        (
+            rf"(?P<entity>.+), anomalous since (?P<since>{CLOCK})(?:: (?P<what>.+?))?\."
+            r"(?: (?P<kind>Version|Host) (?P<name>\S+) (?:"
+            rf"failed in (?P<rate>{VALUE}) of its requests \((?P<bad>{NUMBER}) of"
+            rf" (?P<all>{NUMBER})\), the other \w+s in (?P<others>{VALUE})\."
+            rf"|typically took (?P<own>{VALUE}), the other \w+s (?P<rest>{VALUE})"
+            r" \(geometric means\)\.))?",
+            forms.cause,
+        ),
     ],
     "first_failure": [(rf"(?P<entity>.+?) at (?P<at>{CLOCK}): (?P<what>.+)\.", forms.first)],
     "why_flagged": [
@@ -107,6 +115,11 @@ RULES: dict[str, list[Rule]] = {
         ),
         (r"Calls: no service that .+ is known to call became anomalous before it\.", forms.fine),
         (r"Signals of .+: (?P<names>.+) not flagged\.", forms.not_flagged),
+        (
+            rf"(?P<kind>Version|Host)s: none of the (?P<count>{NUMBER}) that served (?P<entity>.+)"
+            r" explains the fault alone\.",
+            forms.alike,
+        ),
         (r"Other entities: none became anomalous with it\.", forms.alone),
         (
             rf"History: (?P<length>{LENGTH}) of .+ are known before the incident, too short"

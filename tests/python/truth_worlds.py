@@ -56,7 +56,7 @@ def world(seed: int, kind: str | None = None) -> World:
         earlier = start - int(draw.integers(25, 50))
         faults.append((earlier, earlier + int(draw.integers(3, 12))))
     if kind in ("requests", "mixed"):
-        made.files["requests"] = requests(draw, minutes, faults)
+        made.files["requests"] = requests(seed, draw, minutes, faults)
     if kind in ("metrics", "mixed"):
         made.files["metrics"] = metrics(draw, minutes, faults)
     if kind == "spans":
@@ -85,8 +85,11 @@ def inside(minute: Floats, faults: list[tuple[int, int]], delay: int = 0) -> npt
     return found
 
 
-def requests(draw: np.random.Generator, minutes: int, faults: list[tuple[int, int]]) -> str:
-    """Requests of two to five services, some of which go wrong together."""
+def requests(
+    seed: int, draw: np.random.Generator, minutes: int, faults: list[tuple[int, int]]
+) -> str:
+    """Requests of two to five services, some of which go wrong together. Worlds with an odd seed
+    name hosts and versions."""
     count = int(draw.integers(2, 6))
     broken = int(draw.integers(1, count + 1))
     parts: list[tuple[Floats, list[str]]] = []
@@ -133,11 +136,28 @@ def requests(draw: np.random.Generator, minutes: int, faults: list[tuple[int, in
         status = np.where(failed, code, 200)
         name = f"{SERVICES[place]},{ENDPOINTS[place]}"
         order = np.argsort(t)
+        by = served_by(seed + place, failed & sick[each], latency) if seed % 2 else None
         lines = [
-            f"{name},{status[i]},{latency[i]:.3f}" for i in order
+            f"{name},{status[i]},{latency[i]:.3f}" + (f",{by[i]}" if by else "") for i in order
         ]  # the time comes in front of each
         parts.append((t[order], lines))
-    return _sorted("timestamp,service,endpoint,status_code,latency_ms", parts)
+    header = "timestamp,service,endpoint,status_code,latency_ms"
+    return _sorted(header + (",host,version" if seed % 2 else ""), parts)
+
+
+def served_by(seed: int, failed: npt.NDArray[np.bool_], latency: Floats) -> list[str]:
+    """Host and version of each request; in most services a canary or a host has the bad ones."""
+    draw = np.random.default_rng([seed, 19])
+    host = draw.integers(0, int(draw.integers(1, 6)), len(latency))
+    new = draw.random(len(latency)) < 0.06
+    cause = draw.random()
+    bad = failed | (latency > np.median(latency) * 2.5)
+    caught = bad & (draw.random(len(latency)) < 0.9)
+    if cause < 0.35:
+        new |= caught
+    elif cause < 0.7:
+        host = np.where(caught, 0, host)
+    return [f"pod-{h},{'2.5.0' if n else '2.4.1'}" for h, n in zip(host, new, strict=True)]
 
 
 def metrics(draw: np.random.Generator, minutes: int, faults: list[tuple[int, int]]) -> str:

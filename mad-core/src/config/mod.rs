@@ -20,6 +20,7 @@ mod problems;
 mod recording;
 mod score;
 mod season;
+mod sensitivity;
 mod slo;
 
 pub(crate) use check::positive;
@@ -37,4 +38,5 @@ pub use pipeline::PipelineConfig;
 pub use problems::{Problem, problems};
 pub use score::{Profile, ScoreConfig};
 pub use season::SeasonConfig;
+pub use sensitivity::Sensitivity;
 pub use slo::SloConfig;

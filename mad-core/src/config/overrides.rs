@@ -68,7 +68,11 @@ pub struct Override {
     #[serde(alias = "metric")]
     pub signal: Glob,
     /// See [`ScoreConfig::threshold`]: above 0 and below 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        alias = "sensitivity",
+        deserialize_with = "super::sensitivity::optional_threshold",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub threshold: Option<f64>,
     /// The direction that is anomalous. A rate is judged upwards only.
     #[serde(skip_serializing_if = "Option::is_none")]

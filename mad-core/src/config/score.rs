@@ -48,7 +48,9 @@ pub struct ScoreConfig {
     /// Rows remembered per signal, 3 to 100,000. Default 240: four hours of minutes.
     pub window: usize,
     /// A row is anomalous when its score is at least this, above 0 and below 1. Default 0.5, which
-    /// is a probability of one in ten thousand rows.
+    /// is a probability of one in ten thousand rows. Files may have the name of a
+    /// [`Sensitivity`](super::Sensitivity) here, and `sensitivity` as the name of the field.
+    #[serde(alias = "sensitivity", deserialize_with = "super::sensitivity::threshold")]
     pub threshold: f64,
     /// Smallest scale of a latency, as a share of its level, above 0. Default 0.05, so that a very
     /// steady endpoint is not anomalous for one millisecond.

@@ -3,21 +3,31 @@
 use super::causes::Pattern;
 use super::chain::Link;
 use super::phrases::{change, first_value, is_complete, peaks};
+use super::standout::{Standout, alike};
 use super::words::{date_clock, duration, moment, named, one_line};
 use crate::culprit::Ranking;
 use crate::incident::{Incident, Peak};
 use crate::series::{Entity, SILENCE, Signal};
 use crate::time::{DAY, Timestamp};
 
-/// `store /get, anomalous since 2026-01-06 10:44 UTC: median latency reached 310 ms (usual 120 ms).`
-pub(super) fn root_cause(ranking: Option<&Ranking>, pattern: &Pattern) -> String {
+/// `store /get, anomalous since 2026-01-06 10:44 UTC: median latency reached 310 ms (usual 120 ms).`,
+/// then the version or host that stands out.
+pub(super) fn root_cause(
+    ranking: Option<&Ranking>,
+    pattern: &Pattern,
+    standout: Option<&Standout<'_>>,
+) -> String {
     let first = ranking.and_then(|ranking| ranking.culprits.first());
     let Some(first) = first.filter(|first| first.score.is_finite()) else {
         return "Unknown: no entity stands out.".to_owned();
     };
     let what = if pattern.entity() == &first.entity { pattern.strongest() } else { None };
     let what = what.map_or_else(String::new, |peak| format!(": {}", change(peak)));
-    format!("{}, anomalous since {}{what}.", named(&first.entity), pattern.since())
+    let first = format!("{}, anomalous since {}{what}.", named(&first.entity), pattern.since());
+    match standout {
+        Some(standout) => format!("{first} {}", standout.sentence()),
+        None => first,
+    }
 }
 
 /// `cart /add at 10:42 UTC: median latency was 310 ms (usual 120 ms).`
@@ -40,6 +50,7 @@ fn at(incident: &Incident, time: Timestamp) -> String {
 pub(super) fn checks(
     incident: &Incident,
     ranking: Option<&Ranking>,
+    entity: &Entity,
     known_since: Option<Timestamp>,
 ) -> Vec<String> {
     let mut out = Vec::new();
@@ -59,6 +70,7 @@ pub(super) fn checks(
         }
     }
     out.extend(own_signals(incident));
+    out.extend(alike(incident, entity));
     if incident.reached == 0 && culprits.len() < 2 {
         out.push("Other entities: none became anomalous with it.".to_owned());
     }

@@ -10,6 +10,7 @@ mod chain;
 mod explanation;
 mod findings;
 mod phrases;
+mod standout;
 mod template;
 mod why;
 mod words;

@@ -16,6 +16,7 @@ use super::findings::{checks, first_failure, root_cause};
 use super::phrases::{
     against, against_errors, change, failing, peaks, slow_change, slow_requests, usual_of,
 };
+use super::standout::standout;
 use super::words::{
     date_clock, describe_signal, duration, format_value, is_outside_alone, likelihood,
     milliseconds, moment, named, number, one_line, percent, plural, span,
@@ -58,6 +59,8 @@ pub struct TemplateExplainer;
 const MAX_NAMED: usize = 3;
 /// Largest number of changes of the first culprit that are listed.
 const MAX_CHANGES: usize = 5;
+/// Largest number of recommended actions.
+const MAX_ACTIONS: usize = 5;
 
 impl TemplateExplainer {
     /// Explains an incident. `ranking` is the ranking at its end.
@@ -78,16 +81,23 @@ impl TemplateExplainer {
         let mut likely_causes = pattern.causes();
         likely_causes
             .splice(0..0, ranking.into_iter().flat_map(|ranking| causes_of(ranking, incident)));
+        let service = one_line(&pattern.entity().service);
+        let first = ranking.and_then(|ranking| ranking.culprits.first());
+        let is_first = first.is_none_or(|first| first.entity == *pattern.entity());
+        let found = standout(incident, pattern.entity()).filter(|_| is_first);
+        let mut recommended_actions = pattern.actions();
+        recommended_actions.splice(0..0, found.iter().map(|standout| standout.action(&service)));
+        recommended_actions.truncate(MAX_ACTIONS);
         Explanation {
             summary: Self::summary(incident, ranking),
-            root_cause: root_cause(ranking, &pattern),
+            root_cause: root_cause(ranking, &pattern, found.as_ref()),
             first_failure: first_failure(incident, chain),
             why_flagged: peaks(incident).map(|peak| Self::why(incident, peak)).collect(),
             impact: Self::impact(incident),
             chain: chain::sentences(incident, chain),
             likely_causes,
-            recommended_actions: pattern.actions(),
-            checks: checks(incident, ranking, known_since),
+            recommended_actions,
+            checks: checks(incident, ranking, pattern.entity(), known_since),
             confidence: incident.confidence(),
             confidence_rule: confidence_rule(incident),
             severity_evidence: severity_evidence(incident),

@@ -15,6 +15,6 @@ pub use documents::{
     BurnDocument, ChangeDocument, ClockFaultDocument, CulpritDocument, DeviationDocument, Document,
     EntityDocument, EntitySummary, EvidenceDocument, IncidentDocument, LevelDocument, LinkDocument,
     MemberDocument, PeakDocument, RankingDocument, RejectedDocument, RejectedRecord,
-    SCHEMA_VERSION, SeriesDocument, SignalSeries, SimilarDocument, SloDocument,
+    SCHEMA_VERSION, SeriesDocument, SignalSeries, SimilarDocument, SloDocument, SubsetDocument,
 };
 pub use prometheus::prometheus_text;

@@ -132,7 +132,7 @@ impl FeatureBuilder {
         config.validate()?;
         limits.validate()?;
         let objective_ms = SloConfig::default().latency_objective_ms;
-        let requests = RequestMemory::new(limits.window_samples, objective_ms);
+        let requests = RequestMemory::new(limits, objective_ms);
         let metrics = MetricMemory::new(config.step_nanos());
         Ok(Self {
             config,
@@ -250,6 +250,8 @@ impl FeatureBuilder {
         let timestamp = request.counts_at(time, step, lateness);
         // A file is sorted by the start of requests; live requests are sent when they complete.
         let reading = if self.bounded { request.timestamp } else { request.completed(time) };
+        let names = &mut self.requests.memory.subset_names;
+        let subsets = [names.number(request.version), names.number(request.host)];
         let record = Timed {
             timestamp,
             reading,
@@ -260,6 +262,7 @@ impl FeatureBuilder {
             item: Served {
                 status: request.status,
                 latency_ms: request.latency().unwrap_or(f64::NAN),
+                subsets,
             },
         };
         self.requests.push(record, sink)
@@ -431,6 +434,8 @@ fn describe_request(request: &Request<'_>, field: &str) -> String {
         "endpoint" => format!("endpoint = {:?}", request.endpoint),
         "request_id" => format!("request_id = {:?}", request.request_id.unwrap_or_default()),
         "timestamp" => format!("timestamp = {}", request.timestamp),
+        "host" => format!("host = {:?}", request.host),
+        "version" => format!("version = {:?}", request.version),
         _ => format!("trace_id = {:?}", request.trace_id.unwrap_or_default()),
     }
 }

@@ -20,6 +20,8 @@ mod service_row;
 mod source_clocks;
 mod source_waits;
 mod status_counts;
+mod subset;
+mod subset_names;
 mod tail_reference;
 mod window_clock;
 
@@ -37,3 +39,5 @@ pub use row_buffer::{Row, RowBuffer, RowHead, RowKind, SignalSample};
 pub use row_builder::RowBuilder;
 pub use source_clocks::ClockFault;
 pub use status_counts::StatusCounts;
+pub use subset::{Subset, SubsetCounts, SubsetKind, Subsets};
+pub(crate) use subset::{most_failed, slowest};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StatusCounts;
 use super::request_facts::RequestFacts;
+use super::subset::OpenSubsets;
 use super::tail_reference::TailReference;
 use crate::robust::quantile_sorted;
 use crate::series::{Sample, Signal};
@@ -19,6 +20,8 @@ pub(super) struct Requests {
     pub latencies: Vec<f64>,
     /// Requests of each status that is no success, by status.
     pub statuses: Vec<(Status, u64)>,
+    /// Those of each version and host.
+    pub subsets: OpenSubsets,
 }
 
 /// The figures of one entity in a closed step.
@@ -58,6 +61,7 @@ impl Requests {
         for (status, count) in other.statuses {
             self.count_status(status, count);
         }
+        self.subsets.append(other.subsets);
     }
 
     /// Counts a status that is no success.

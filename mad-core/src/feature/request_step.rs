@@ -11,8 +11,11 @@ use super::request_figures::{RequestFigures, Requests};
 use super::route_learner::RouteLearner;
 use super::row_buffer::{RowHead, RowKind};
 use super::service_row::{EndpointStep, ServiceLevels, ServicePool, UsualLatency};
+use super::subset::{Subset, SubsetNumbers, Subsets};
+use super::subset_names::SubsetNames;
 use super::tail_reference::TailReference;
 use super::window_clock::Timed;
+use crate::limits::Limits;
 use crate::robust::quantile_sorted;
 use crate::series::{EntityId, Signal};
 use crate::telemetry::Status;
@@ -25,6 +28,8 @@ pub(super) struct Served {
     /// NaN where it is unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub latency_ms: f64,
+    /// Its version and host.
+    pub subsets: SubsetNumbers,
 }
 
 /// What outlives a step of one entity's requests.
@@ -62,15 +67,17 @@ pub(super) struct RequestMemory {
     /// Whether routes are learnt.
     pub learns_routes: bool,
     pub routes: RouteLearner,
+    /// Versions and hosts.
+    pub subset_names: SubsetNames,
     /// A buffer that is reused.
     #[serde(skip)]
     pool: ServicePool,
 }
 
 impl RequestMemory {
-    pub fn new(window_samples: usize, objective_ms: f64) -> Self {
+    pub fn new(limits: &Limits, objective_ms: f64) -> Self {
         Self {
-            window_samples,
+            window_samples: limits.window_samples,
             cursors: Vec::new(),
             objective_ms,
             objective_of: BTreeMap::new(),
@@ -79,6 +86,7 @@ impl RequestMemory {
             dropped: 0,
             learns_routes: false,
             routes: RouteLearner::default(),
+            subset_names: SubsetNames::new(limits.sources),
             pool: ServicePool::default(),
         }
     }
@@ -89,12 +97,8 @@ impl RequestMemory {
     }
 
     /// The same, made if it is not there.
-    #[expect(clippy::indexing_slicing, reason = "the place was made before")]
     fn cursor_mut(&mut self, entity: EntityId) -> &mut EntityCursor {
-        if self.cursors.len() <= entity.index() {
-            self.cursors.resize_with(entity.index() + 1, EntityCursor::default);
-        }
-        &mut self.cursors[entity.index()]
+        cursor_of(&mut self.cursors, entity)
     }
 
     /// Sets what outlives the steps of an entity; `None` forgets it.
@@ -106,6 +110,15 @@ impl RequestMemory {
             *known = cursor.unwrap_or_default();
         }
     }
+}
+
+/// What outlives the steps of an entity, made if it is not there.
+#[expect(clippy::indexing_slicing, reason = "the place was made before")]
+fn cursor_of(cursors: &mut Vec<EntityCursor>, entity: EntityId) -> &mut EntityCursor {
+    if cursors.len() <= entity.index() {
+        cursors.resize_with(entity.index() + 1, EntityCursor::default);
+    }
+    &mut cursors[entity.index()]
 }
 
 impl RequestStep {
@@ -121,7 +134,7 @@ impl Accumulator for RequestStep {
     type Memory = RequestMemory;
 
     fn add(&mut self, record: Timed<Served>, memory: &mut RequestMemory) {
-        let Served { status, latency_ms } = record.item;
+        let Served { status, latency_ms, subsets } = record.item;
         let error = status.is_error();
         memory.requests += 1;
         memory.errors += u64::from(error);
@@ -138,6 +151,7 @@ impl Accumulator for RequestStep {
         if error || client_error {
             requests.count_status(status, 1);
         }
+        requests.subsets.count(subsets, error, latency_ms);
         if latency_ms.is_nan() {
             return;
         }
@@ -200,18 +214,22 @@ impl RequestStep {
         let has_several = had_row || with_rows.nth(1).is_some();
         let mut pool = std::mem::take(&mut memory.pool);
         pool.clear();
-        let mut total = RequestFacts::NONE;
+        let (mut total, mut subsets) = (RequestFacts::NONE, Subsets::default());
         for id in endpoints {
             let requests = self.entities.get_mut(id.index());
             let Some(requests) = requests.filter(|requests| requests.count > 0) else { continue };
             let own = memory.objective_of.get(id).copied();
             let objective_ms = own.unwrap_or(memory.objective_ms);
-            let cursor = memory.cursor_mut(*id);
+            let cursor = cursor_of(&mut memory.cursors, *id);
             let row = requests.close(objective_ms, &mut cursor.tail, step.step);
             let (usual, p50_ms) = (cursor.usual, row.p50_ms);
             // Learnt after `usual` was read, so that the step is adjusted by earlier steps only.
             cursor.usual.learn_median(p50_ms, step.step);
-            add_row(RowKind::Requests, *id, &row, step, cursor, sink);
+            let own = requests.subsets.close(&memory.subset_names);
+            if has_several {
+                subsets.add(&own);
+            }
+            add_row(RowKind::Requests, *id, &row, own, step, cursor, sink);
             if has_several {
                 total = total.plus(&row.facts);
                 let measured = requests.latencies.len();
@@ -241,7 +259,7 @@ impl RequestStep {
                 p50_ms: quantile_sorted(sorted, 0.50),
                 p95_ms: quantile_sorted(sorted, 0.95),
             };
-            add_row(RowKind::Services, id, &row, step, cursor, sink);
+            add_row(RowKind::Services, id, &row, subsets.into_kept(), step, cursor, sink);
         }
         memory.pool = pool;
     }
@@ -298,6 +316,7 @@ fn add_row(
     kind: RowKind,
     id: EntityId,
     row: &RequestFigures,
+    subsets: Vec<Subset>,
     step: ClosedStep,
     cursor: &mut EntityCursor,
     sink: &mut FeatureSink<'_>,
@@ -312,5 +331,6 @@ fn add_row(
         ..RowHead::new(kind, id, step.at)
     };
     let sample = |signal: Signal| row.sample(signal, step.whole);
-    sink.rows.add_row(head, Signal::ALL.map(|signal| (signal, sample(signal))), row.facts);
+    let signals = Signal::ALL.map(|signal| (signal, sample(signal)));
+    sink.rows.add_row(head, signals, row.facts, subsets);
 }

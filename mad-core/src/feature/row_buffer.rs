@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::request_facts::RequestFacts;
+use super::subset::Subset;
 use crate::series::{EntityId, Sample, SeriesId, Signal, SignalId};
 use crate::time::{Timestamp, duration_of};
 
@@ -87,7 +88,7 @@ impl RowHead {
 
 impl PartialEq for RowHead {
     fn eq(&self, other: &Self) -> bool {
-        let Self { at, step, entity, gap, kind, whole, first: _, len, facts: _ } = *self;
+        let Self { at, step, entity, gap, kind, whole, len, .. } = *self;
         (at, step, entity, gap, kind, whole, len)
             == (other.at, other.step, other.entity, other.gap, other.kind, other.whole, other.len)
     }
@@ -116,6 +117,8 @@ pub struct Row<'a> {
     pub samples: &'a [SignalSample],
     /// More figures of a row of requests; `None` for other kinds.
     pub requests: Option<&'a RequestFacts>,
+    /// Its requests by the version and by the host that served them, where these are known.
+    pub subsets: &'a [Subset],
 }
 
 impl Row<'_> {
@@ -166,6 +169,9 @@ pub struct RowBuffer {
     heads: Vec<RowHead>,
     samples: Vec<SignalSample>,
     facts: Vec<RequestFacts>,
+    subsets: Vec<Subset>,
+    /// Where the subsets of the rows with facts end.
+    subset_ends: Vec<u32>,
 }
 
 impl RowBuffer {
@@ -184,6 +190,8 @@ impl RowBuffer {
         self.heads.clear();
         self.samples.clear();
         self.facts.clear();
+        self.subsets.clear();
+        self.subset_ends.clear();
     }
 
     /// The row at a place, or `None` beyond the last one.
@@ -203,7 +211,7 @@ impl RowBuffer {
             self.add(*sample);
         }
         if let Some(facts) = row.requests {
-            self.set_facts(*facts);
+            self.set_facts(*facts, row.subsets.iter().cloned());
         }
     }
 
@@ -213,12 +221,13 @@ impl RowBuffer {
         head: RowHead,
         signals: impl IntoIterator<Item = (Signal, Sample)>,
         facts: RequestFacts,
+        subsets: Vec<Subset>,
     ) {
         self.begin(head);
         for (signal, sample) in signals {
             self.add(SignalSample { sample, signal: signal.into(), gap: head.gap });
         }
-        self.set_facts(facts);
+        self.set_facts(facts, subsets);
     }
 
     /// Adds a value of a series and its gap: to the last row if that is of the same kind, entity
@@ -259,18 +268,24 @@ impl RowBuffer {
         }
     }
 
-    /// Sets the request facts of the last row, which has none yet.
-    fn set_facts(&mut self, facts: RequestFacts) {
+    /// Sets the request facts and the subsets of the last row, which has none yet.
+    fn set_facts(&mut self, facts: RequestFacts, subsets: impl IntoIterator<Item = Subset>) {
         if let Some(last) = self.heads.last_mut() {
             last.facts = self.facts.len() as u32;
             self.facts.push(facts);
+            self.subsets.extend(subsets);
+            self.subset_ends.push(self.subsets.len() as u32);
         }
     }
 
     fn row<'a>(&'a self, head: &'a RowHead) -> Row<'a> {
         let first = head.first as usize;
         let samples = self.samples.get(first..first + usize::from(head.len)).unwrap_or_default();
-        Row { head, samples, requests: self.facts.get(head.facts as usize) }
+        let facts = head.facts as usize;
+        let end = |place: usize| self.subset_ends.get(place).map_or(0, |end| *end as usize);
+        let first = facts.checked_sub(1).map_or(0, end);
+        let subsets = self.subsets.get(first..end(facts)).unwrap_or_default();
+        Row { head, samples, requests: self.facts.get(facts), subsets }
     }
 }
 
@@ -347,7 +362,7 @@ mod tests {
             statuses: StatusCounts::of([(Status::Http(404), 1), (Status::Http(500), 4)]),
         };
         let sample = |signal: Signal| Sample { value: signal.index() as f64, n: 9 };
-        rows.add_row(head, Signal::ALL.map(|signal| (signal, sample(signal))), facts);
+        rows.add_row(head, Signal::ALL.map(|signal| (signal, sample(signal))), facts, Vec::new());
     }
 
     #[test]

@@ -168,7 +168,8 @@ impl RowBuilder {
 
     /// The row, borrowed from this builder.
     pub fn row(&self) -> Row<'_> {
-        Row { head: &self.head, samples: &self.samples, requests: self.facts.as_ref() }
+        let requests = self.facts.as_ref();
+        Row { head: &self.head, samples: &self.samples, requests, subsets: &[] }
     }
 
     /// Makes the signals of a row of requests that are counts agree with its figures.

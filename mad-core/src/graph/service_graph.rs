@@ -63,6 +63,7 @@ const OVERFLOW: &str = "(other)";
 ///     kind: SpanKind::Client,
 ///     peer: None,
 ///     host: "",
+///     version: "",
 /// };
 /// let (service, kind) = ("payments", SpanKind::Server);
 /// let server = Span { span_id: "2", parent_id: Some("1"), service, kind, duration_ms: 9.0, ..client };

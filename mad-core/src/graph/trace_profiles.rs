@@ -63,6 +63,7 @@ const MAX_NEIGHBOURS: usize = 64;
 ///         kind: SpanKind::Server,
 ///         peer: None,
 ///         host: "",
+///         version: "",
 ///     };
 ///     profiles.span(&front);
 ///     if i != 25 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::feature::{Row, StatusCounts};
+use crate::feature::{Row, StatusCounts, Subset};
 use crate::guard::{Severity, Verdict};
 use crate::score::{RowScores, ScaleSource};
 use crate::series::{Entity, EntityId, SILENCE, Signal, SignalName};
@@ -120,6 +120,8 @@ pub struct FlaggedRow {
     pub no_response: u64,
     /// The most frequent statuses that are no success.
     pub statuses: StatusCounts,
+    /// Its requests by the version and by the host that served them, where these are known.
+    pub subsets: Vec<Subset>,
     /// Share of requests that was expected to fail; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected_error_rate: f64,
@@ -164,6 +166,7 @@ impl FlaggedRow {
             errors: 0,
             no_response: 0,
             statuses: StatusCounts::default(),
+            subsets: Vec::new(),
             expected_error_rate: f64::NAN,
             objectives: None,
             severity: Severity::Warning,
@@ -225,6 +228,7 @@ impl FlaggedRow {
             errors: row.requests.map_or(0, |facts| facts.errors),
             no_response: row.requests.map_or(0, |facts| facts.no_response),
             statuses: row.requests.map(|facts| facts.statuses).unwrap_or_default(),
+            subsets: row.subsets.to_vec(),
             expected_error_rate: scores.of(Signal::ErrorRate).expected,
             severity: verdict.severity,
             neg_log10_p: verdict.neg_log10_p,

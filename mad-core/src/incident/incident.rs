@@ -11,7 +11,7 @@ use super::life_cycle::{CloseReason, IncidentStatus};
 use super::member::{MOST_MEMBERS, Member};
 use super::peak::Peak;
 use super::seen_rows::SeenRows;
-use crate::feature::StatusCounts;
+use crate::feature::{StatusCounts, Subsets};
 use crate::guard::{Confidence, Severity};
 use crate::history::{FlaggedRow, FlaggedSignal};
 use crate::robust::beta_binomial_log10_sf;
@@ -104,6 +104,8 @@ pub struct Incident {
     pub no_response: u64,
     /// The most frequent statuses in its flagged rows that are no success.
     pub statuses: StatusCounts,
+    /// The requests in its flagged rows by version and by host, where these are known.
+    pub subsets: Subsets,
     /// Share of requests that was expected to fail at its start; NaN if unknown.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub expected_error_rate: f64,
@@ -163,6 +165,7 @@ impl Incident {
             errors: 0,
             no_response: 0,
             statuses: StatusCounts::default(),
+            subsets: Subsets::default(),
             expected_error_rate: first.expected_error_rate,
             errors_rose: false,
             peaks: Vec::new(),
@@ -194,6 +197,7 @@ impl Incident {
         self.errors = self.errors.saturating_add(row.errors);
         self.no_response = self.no_response.saturating_add(row.no_response);
         self.statuses.add(&row.statuses);
+        self.subsets.add(&row.subsets);
         self.neg_log10_p = self.neg_log10_p.max(row.neg_log10_p);
         burn(&mut self.slo, row);
         begin(&mut self.onset, row);
@@ -246,6 +250,7 @@ impl Incident {
                 signal: signal.signal.clone(),
                 onset: None,
                 slo: None,
+                subsets: Subsets::default(),
                 peaks: Vec::new(),
                 seen: SeenRows::default(),
             });
@@ -275,6 +280,7 @@ impl Incident {
                 member.rows += u64::from(member.seen.count(row.bucket));
                 member.seen.add_to(&mut member.peaks, row);
             }
+            member.subsets.add(&row.subsets);
             burn(&mut member.slo, row);
             begin(&mut member.onset, row);
             if let Some(signal) =
@@ -310,6 +316,7 @@ impl Incident {
                 signal: peak.signal.signal.clone(),
                 onset: other.onset,
                 slo: other.slo,
+                subsets: other.subsets,
                 peaks: other.peaks,
                 seen: other.seen,
             });

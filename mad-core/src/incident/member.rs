@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::peak::Peak;
 use super::seen_rows::SeenRows;
+use crate::feature::Subsets;
 use crate::series::{Entity, SignalName};
 use crate::slo::SloImpact;
 use crate::time::Timestamp;
@@ -32,6 +33,8 @@ pub struct Member {
     pub onset: Option<Peak>,
     /// The error budgets that its rows used up; none without requests.
     pub slo: Option<SloImpact>,
+    /// The requests in its flagged rows by version and by host, where these are known.
+    pub subsets: Subsets,
     /// Its flagged signals, each in its most extreme row, the signal with most evidence first.
     pub peaks: Vec<Peak>,
     /// Its rows so far.

@@ -117,8 +117,8 @@ impl IncidentLog {
         if let RowOutcome::Alarm(row) | RowOutcome::Flagged(row) = &outcome
             && !self.grouper.is_absorbed(row)
         {
-            let others = Vec::new();
-            self.history.push_flagged(FlaggedRow { others, ..row.clone() });
+            let (others, subsets) = (Vec::new(), Vec::new());
+            self.history.push_flagged(FlaggedRow { subsets, others, ..row.clone() });
         }
         self.grouper.take(entity, outcome, shared.graph, changes);
         self.follow(shared, changes.get_mut(before..).unwrap_or_default());

@@ -44,6 +44,7 @@ impl SimulatedSpan {
             kind: self.kind,
             peer: None,
             host: "",
+            version: "",
         }
     }
 

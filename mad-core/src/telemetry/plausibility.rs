@@ -197,6 +197,7 @@ mod tests {
                 kind: SpanKind::parse(""),
                 peer: None,
                 host: "",
+                version: "",
             }));
             seen.see(&Record::from(LogLine::new(at, "db", "INFO", "x")));
         }

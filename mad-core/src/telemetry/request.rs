@@ -40,6 +40,8 @@ pub struct Request<'a> {
     /// The host, pod or instance that served it; empty where it is unknown. To the
     /// event-time clock each host is a separate source.
     pub host: &'a str,
+    /// The version of the service that served it; empty where it is unknown.
+    pub version: &'a str,
 }
 
 impl<'a> Request<'a> {
@@ -53,6 +55,7 @@ impl<'a> Request<'a> {
         "request_id",
         "trace_id",
         "host",
+        "version",
     ];
 
     /// A request without ids. The status may be an integer, see [`Status::from_number`].
@@ -72,6 +75,7 @@ impl<'a> Request<'a> {
             request_id: None,
             trace_id: None,
             host: "",
+            version: "",
         }
     }
 
@@ -108,7 +112,8 @@ impl<'a> Request<'a> {
         if self.trace_id.is_some_and(|id| id.len() > MAX_NAME_BYTES) {
             return Err((RejectReason::BadName, "trace_id"));
         }
-        check_optional_name(self.host).map_err(|reason| (reason, "host"))
+        check_optional_name(self.host).map_err(|reason| (reason, "host"))?;
+        check_optional_name(self.version).map_err(|reason| (reason, "version"))
     }
 
     fn check_time(&self) -> Result<(), (RejectReason, &'static str)> {

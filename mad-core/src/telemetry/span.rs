@@ -25,6 +25,7 @@ use crate::time::Timestamp;
 ///     kind: SpanKind::Server,
 ///     peer: None,
 ///     host: "",
+///     version: "",
 /// };
 /// assert!(span.check().is_ok());
 /// let backwards = Span { duration_ms: -1.0, ..span };
@@ -56,6 +57,8 @@ pub struct Span<'a> {
     /// The host, pod or instance that recorded it; empty where it is unknown. To the
     /// event-time clock each host is a separate source.
     pub host: &'a str,
+    /// The version of the service that recorded it; empty where it is unknown.
+    pub version: &'a str,
 }
 
 impl<'a> Span<'a> {
@@ -72,6 +75,7 @@ impl<'a> Span<'a> {
         "kind",
         "peer",
         "host",
+        "version",
     ];
 
     /// Checks every field.
@@ -91,7 +95,8 @@ impl<'a> Span<'a> {
         check_amount(self.duration_ms).map_err(|reason| (reason, "duration_ms"))?;
         check_optional_name(self.status).map_err(|reason| (reason, "status"))?;
         self.peer.map_or(Ok(()), check_name).map_err(|reason| (reason, "peer"))?;
-        check_optional_name(self.host).map_err(|reason| (reason, "host"))
+        check_optional_name(self.host).map_err(|reason| (reason, "host"))?;
+        check_optional_name(self.version).map_err(|reason| (reason, "version"))
     }
 
     /// The span as a request of its service and operation.
@@ -111,6 +116,7 @@ impl<'a> Span<'a> {
     ///     kind: SpanKind::Server,
     ///     peer: None,
     ///     host: "",
+    ///     version: "",
     /// };
     /// assert_eq!((span.as_request().endpoint, span.as_request().is_error()), ("charge", true));
     /// ```
@@ -118,7 +124,7 @@ impl<'a> Span<'a> {
         let (service, operation) = (self.service, self.operation);
         let request =
             Request::new(self.start, service, operation, self.outcome(), self.duration_ms);
-        Request { host: self.host, ..request }
+        Request { host: self.host, version: self.version, ..request }
     }
 
     /// Whether it failed or had no answer, see [`outcome`](Self::outcome).
@@ -145,6 +151,7 @@ impl<'a> Span<'a> {
     ///     kind: SpanKind::Server,
     ///     peer: None,
     ///     host: "",
+    ///     version: "",
     /// };
     /// let outcome = |status| Span { status, ..span }.outcome();
     /// assert_eq!(["", "0", "2"].map(outcome), [Status::Success, Status::Success, Status::Failure]);

@@ -202,6 +202,7 @@ const VALUES: &[&str] = &["metric_value", "val", "v", "gauge"];
 const CALLERS: &[&str] = &["source", "src", "from", "client", "parent"];
 const CALLEES: &[&str] = &["target", "destination", "dst", "dest", "to", "server", "child"];
 const CALLS: &[&str] = &["call_count", "count"];
+const VERSIONS: &[&str] = &["service_version", "app_version", "release"];
 const CHANGES: &[&str] = &["change_type", "event_type", "type", "event"];
 
 /// Objects that only group fields: their names do not describe their content.
@@ -271,6 +272,7 @@ pub(super) fn aliases(kind: RecordKind, field: &str, is_time: bool) -> &'static 
         (RecordKind::Requests, "status_code") => STATUSES,
         (_, "trace_id") => TRACES,
         (_, "host") => HOSTS,
+        (RecordKind::Requests | RecordKind::Spans, "version") => VERSIONS,
         (RecordKind::Logs, "body") => BODIES,
         (RecordKind::Logs, "level") => LEVELS,
         (RecordKind::Metrics, "metric") => METRICS,

@@ -9,7 +9,7 @@ use crate::telemetry::{
 use crate::time::ZonePolicy;
 
 /// The number of fields of the kind with the most fields.
-pub const MAX_FIELDS: usize = 11;
+pub const MAX_FIELDS: usize = 12;
 
 /// The fault of a record: the reason and the field.
 pub type Fault = (RejectReason, &'static str);
@@ -111,12 +111,22 @@ impl Kind for Requests {
     const FIELDS: &'static [&'static str] = Request::FIELDS;
     const NEEDED: usize = 5;
     const TIME: Option<&'static str> = Some("timestamp");
-    const NUMBERED: &'static [&'static str] = &["request_id", "trace_id", "host"];
+    const NUMBERED: &'static [&'static str] = &["request_id", "trace_id", "host", "version"];
 
     #[inline]
     fn record<V: Value>(fields: &[V; MAX_FIELDS], zone: ZonePolicy) -> Result<Request<'_>, Fault> {
-        let [timestamp, service, endpoint, status, latency, request_id, trace_id, host, ..] =
-            fields;
+        let [
+            timestamp,
+            service,
+            endpoint,
+            status,
+            latency,
+            request_id,
+            trace_id,
+            host,
+            version,
+            ..,
+        ] = fields;
         let request = Request {
             timestamp: at("timestamp", timestamp.time(zone))?,
             service: at("service", service.text())?,
@@ -126,6 +136,7 @@ impl Kind for Requests {
             request_id: at("request_id", optional(request_id))?,
             trace_id: at("trace_id", optional(trace_id))?,
             host: at("host", host.text())?,
+            version: at("version", version.text())?,
         };
         request.check()?;
         Ok(request)
@@ -183,11 +194,23 @@ impl Kind for Spans {
     const NEEDED: usize = 7;
     const TIME: Option<&'static str> = Some("start");
     const NUMBERED: &'static [&'static str] =
-        &["trace_id", "span_id", "parent_id", "status", "kind", "host"];
+        &["trace_id", "span_id", "parent_id", "status", "kind", "host", "version"];
 
     fn record<V: Value>(fields: &[V; MAX_FIELDS], zone: ZonePolicy) -> Result<Span<'_>, Fault> {
-        let [trace, span, parent, service, operation, start, duration, status, kind, peer, host] =
-            fields;
+        let [
+            trace,
+            span,
+            parent,
+            service,
+            operation,
+            start,
+            duration,
+            status,
+            kind,
+            peer,
+            host,
+            version,
+        ] = fields;
         let span = Span {
             trace_id: at("trace_id", trace.text())?,
             span_id: at("span_id", span.text())?,
@@ -200,6 +223,7 @@ impl Kind for Spans {
             kind: SpanKind::parse(at("kind", kind.text())?),
             peer: at("peer", optional(peer))?,
             host: at("host", host.text())?,
+            version: at("version", version.text())?,
         };
         span.check()?;
         Ok(span)

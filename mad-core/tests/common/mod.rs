@@ -33,6 +33,7 @@ pub const ROOT: Span<'static> = Span {
     kind: SpanKind::Server,
     peer: None,
     host: "",
+    version: "",
 };
 
 /// The requests of the simulated shop with one outage; start and duration in seconds.

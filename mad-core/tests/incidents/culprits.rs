@@ -44,6 +44,7 @@ fn signal(signal: Signal, neg_log10_p: f64) -> FlaggedSignal {
 fn row(entity: u32, at: i64, neg_log10_p: f64) -> FlaggedRow {
     FlaggedRow {
         statuses: mad_core::feature::StatusCounts::default(),
+        subsets: Vec::new(),
         entity: EntityId(entity),
         bucket: minute(at),
         step: Duration::from_secs(60),

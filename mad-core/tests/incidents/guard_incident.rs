@@ -211,6 +211,7 @@ fn entity(name: &str) -> Entity {
 fn flagged(i: i64, neg_log10_p: f64) -> FlaggedRow {
     FlaggedRow {
         statuses: mad_core::feature::StatusCounts::default(),
+        subsets: Vec::new(),
         entity: EntityId(0),
         bucket: minute(i),
         step: Duration::from_secs(60),

@@ -12,6 +12,7 @@ mod guard_incident;
 mod merge_incidents;
 mod rank;
 mod slo;
+mod standout;
 mod traces;
 mod two_outages;
 mod words;

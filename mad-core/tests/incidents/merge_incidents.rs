@@ -71,6 +71,7 @@ impl<T: Topology> Group<T> {
         let id = self.id(service, endpoint);
         let row = FlaggedRow {
             statuses: mad_core::feature::StatusCounts::default(),
+            subsets: Vec::new(),
             entity: id,
             bucket: minute(i),
             step: Duration::from_secs(60),

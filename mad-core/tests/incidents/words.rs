@@ -5,7 +5,7 @@ use std::time::Duration;
 use mad_core::config::IncidentConfig;
 use mad_core::culprit::{Culprit, Ranking};
 use mad_core::explain::{Explanation, TemplateExplainer};
-use mad_core::feature::StatusCounts;
+use mad_core::feature::{StatusCounts, Subsets};
 use mad_core::guard::Severity;
 use mad_core::history::{FlaggedRow, FlaggedSignal};
 use mad_core::incident::{Incident, IncidentGrouper, IncidentStatus, Peak, RowOutcome};
@@ -21,6 +21,7 @@ fn incident() -> Incident {
     let start = Timestamp::from_nanos(START);
     Incident {
         statuses: StatusCounts::default(),
+        subsets: Subsets::default(),
         id: "INC-1".to_owned(),
         fingerprint: "1".to_owned(),
         is_settled: true,

@@ -218,6 +218,7 @@ fn of_every_kind() -> Pipeline {
             kind: SpanKind::Server,
             peer: None,
             host: "",
+            version: "",
         };
         pipeline.push(span, &Source::at(1), &mut update);
         let level = if second % 90 == 0 { "ERROR" } else { "INFO" };

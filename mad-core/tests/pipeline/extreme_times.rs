@@ -31,6 +31,7 @@ fn records(at: Timestamp) -> [Record<'static>; 5] {
         kind: SpanKind::Server,
         peer: None,
         host: "",
+        version: "",
     };
     [
         Request::new(at, "shop", "/pay", 200, 1e300).into(),

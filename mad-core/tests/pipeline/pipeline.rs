@@ -570,6 +570,7 @@ fn a_request_and_its_span_are_one_row() {
                 kind,
                 peer: None,
                 host: "",
+                version: "",
             };
             pipeline.push(span, &Source::at(1), &mut update);
         }

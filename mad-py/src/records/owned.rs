@@ -12,6 +12,7 @@ pub struct Owned {
     position: u64,
     request_time: Option<RequestTime>,
     host: Option<EntityId>,
+    version: Option<EntityId>,
     what: What,
 }
 
@@ -70,20 +71,20 @@ impl Names {
 
     /// A record to be held; none of a kind that is not held.
     pub fn keep(&mut self, record: &Record<'_>, origin: Origin) -> Option<Owned> {
-        let (timestamp, host, what) = match record {
+        let (timestamp, host, version, what) = match record {
             Record::Request(request) => {
                 let entity = self.entities.id(request.service, request.endpoint);
                 let &Request { timestamp, status, latency_ms, .. } = request;
                 let [request_id, trace_id] =
                     [request.request_id, request.trace_id].map(|id| id.map(Into::into));
                 let what = What::Request { entity, status, latency_ms, request_id, trace_id };
-                (timestamp, request.host, what)
+                (timestamp, request.host, request.version, what)
             }
             Record::Metric(point) => {
                 let entity = self.entities.id(point.service, point.resource);
                 let series = self.series.id(entity, point.metric, &self.entities)?;
                 let what = What::Metric { series, value: point.value, n: point.n };
-                (point.timestamp, point.host, what)
+                (point.timestamp, point.host, "", what)
             }
             Record::Span(span) => {
                 let owned = OwnedSpan {
@@ -96,32 +97,35 @@ impl Names {
                     kind: span.kind,
                     peer: span.peer.map(Into::into),
                 };
-                (span.start, span.host, What::Span(Box::new(owned)))
+                (span.start, span.host, span.version, What::Span(Box::new(owned)))
             }
             Record::Log(line) => {
                 let entity = self.entities.id(line.service, "");
                 let (level, body) = (line.level.into(), line.body.into());
                 let trace_id = line.trace_id.map(Into::into);
-                (line.timestamp, line.host, What::Log { entity, level, body, trace_id })
+                (line.timestamp, line.host, "", What::Log { entity, level, body, trace_id })
             }
             Record::Change(change) => {
                 let &Change { timestamp, service, kind, name, version } = change;
                 let [service, kind, name, version] = [service, kind, name, version].map(Into::into);
-                (timestamp, "", What::Change { service, kind, name, version })
+                (timestamp, "", "", What::Change { service, kind, name, version })
             }
             Record::Edge(_) => return None,
         };
-        let host = Some(host).filter(|host| !host.is_empty());
-        let host = host.map(|host| self.entities.id(host, ""));
+        let [host, version] = [host, version].map(|name| {
+            let name = Some(name).filter(|name| !name.is_empty());
+            name.map(|name| self.entities.id(name, ""))
+        });
         let Origin { position, request_time, .. } = origin;
-        Some(Owned { timestamp, position, request_time, host, what })
+        Some(Owned { timestamp, position, request_time, host, version, what })
     }
 
     /// A held record as it was read, and where it stands.
     pub fn record<'a>(&'a self, held: &'a Owned) -> Option<(Record<'a>, Origin)> {
-        let &Owned { timestamp, position, request_time, host, .. } = held;
-        let host = host.and_then(|host| self.entities.get(host));
-        let host = host.map_or("", |host| &host.service);
+        let &Owned { timestamp, position, request_time, host, version, .. } = held;
+        let [host, version] = [host, version].map(|name| {
+            name.and_then(|name| self.entities.get(name)).map_or("", |name| &*name.service)
+        });
         let record = match &held.what {
             What::Request { entity, status, latency_ms, request_id, trace_id } => {
                 let entity = self.entities.get(*entity)?;
@@ -133,7 +137,7 @@ impl Names {
                     *latency_ms,
                 );
                 let (request_id, trace_id) = (request_id.as_deref(), trace_id.as_deref());
-                let request = Request { request_id, trace_id, host, ..request };
+                let request = Request { request_id, trace_id, host, version, ..request };
                 Record::Request(request)
             }
             What::Metric { series, value, n } => {
@@ -157,6 +161,7 @@ impl Names {
                     kind: span.kind,
                     peer: span.peer.as_deref(),
                     host,
+                    version,
                 };
                 Record::Span(record)
             }

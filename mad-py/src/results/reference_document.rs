@@ -124,6 +124,7 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         requests,
         errors,
         no_response: 0,
+        subsets: Vec::new(),
         peaks: BTreeMap::new(),
         affected: vec![format!("{} {}", one.service, one.endpoint)],
         members: Vec::new(),

@@ -127,6 +127,10 @@ def stages_of(fields: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[s
     return {name: value for name, value in known.items() if name not in TABLES}
 
 
+#: Other names of fields, so that a layer overrides the same field of an earlier one.
+SAME = {"sensitivity": "threshold"}
+
+
 class Layers:
     """Settings merged layer by layer, with the origin of each field."""
 
@@ -184,7 +188,7 @@ class Layers:
                 self.put([*path, str(name)], inner, origin)
             if value:
                 return
-        *stages, name = path
+        *stages, name = [*path[:-1], SAME.get(path[-1], path[-1])]
         place = self.deployment if path[0] in TABLES else self.fields
         for stage in stages:
             inner = place.get(stage)
@@ -194,7 +198,7 @@ class Layers:
         if value == {} and isinstance(place.get(name), dict):
             return
         place[name] = value
-        self._origins[".".join(path)] = origin
+        self._origins[".".join([*stages, name])] = origin
 
     def origin(self, field: str) -> str:
         """The origin of a field: a file or a variable; empty for an argument or a default."""

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::peak::{PeakDocument, peak_documents};
+use super::subset::{SubsetDocument, subset_documents};
 use super::{LinkDocument, MemberDocument, RankingDocument, SeriesDocument, SloDocument};
 use crate::explain::Explanation;
 use crate::incident::{CloseReason, Incident};
@@ -41,6 +42,8 @@ pub struct IncidentDocument {
     pub requests: u64,
     pub errors: u64,
     pub no_response: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subsets: Vec<SubsetDocument>,
     pub peaks: BTreeMap<String, PeakDocument>,
     pub affected: Vec<String>,
     pub members: Vec<MemberDocument>,
@@ -111,6 +114,7 @@ impl IncidentDocument {
             requests: incident.requests,
             errors: incident.errors,
             no_response: incident.no_response,
+            subsets: subset_documents(&incident.subsets),
             peaks: peak_documents(&incident.peaks),
             affected,
             members: incident.members.iter().map(Into::into).collect(),

@@ -10,6 +10,7 @@ mod report;
 mod series;
 mod slo;
 mod spread;
+mod subset;
 
 pub use clocks::ClockFaultDocument;
 pub use incident::{EntityDocument, IncidentDocument, SimilarDocument};
@@ -21,3 +22,4 @@ pub use report::{Document, EntitySummary, SCHEMA_VERSION};
 pub use series::{SeriesDocument, SignalSeries};
 pub use slo::{BurnDocument, SloDocument};
 pub use spread::{ChangeDocument, LinkDocument, MemberDocument};
+pub use subset::SubsetDocument;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::SloDocument;
 use super::peak::{PeakDocument, peak_documents};
+use super::subset::{SubsetDocument, subset_documents};
 use crate::explain::Link;
 use crate::incident::Member;
 
@@ -23,6 +24,8 @@ pub struct MemberDocument {
     pub neg_log10_p: f64,
     pub peaks: BTreeMap<String, PeakDocument>,
     pub slo: Option<SloDocument>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subsets: Vec<SubsetDocument>,
 }
 
 impl From<&Member> for MemberDocument {
@@ -38,6 +41,7 @@ impl From<&Member> for MemberDocument {
             neg_log10_p: member.neg_log10_p,
             peaks: peak_documents(&member.peaks),
             slo: member.slo.as_ref().map(Into::into),
+            subsets: subset_documents(&member.subsets),
         }
     }
 }

@@ -47,6 +47,7 @@ impl JaegerReader {
 struct Process {
     service: String,
     host: String,
+    version: String,
 }
 
 impl Process {
@@ -56,7 +57,8 @@ impl Process {
             ["service.instance.id", "k8s.pod.name", "container.id", "host.name", "hostname"];
         let host = names.iter().find_map(|name| tag(name)).map(|host| label(host).into_owned());
         let service = text(value, &["serviceName"]).to_owned();
-        Self { service, host: host.unwrap_or_default() }
+        let version = tag("service.version").map(|version| label(version).into_owned());
+        Self { service, host: host.unwrap_or_default(), version: version.unwrap_or_default() }
     }
 }
 
@@ -134,6 +136,7 @@ impl JaegerReader {
             parent_id: parent.as_deref(),
             service: process.map_or("", |process| &process.service),
             host: process.map_or("", |process| &process.host),
+            version: process.map_or("", |process| &process.version),
             operation: text(&value, &["operationName"]),
             start: micros(member(&value, &["startTime"])),
             duration_ms: member(&value, &["duration"])

@@ -24,6 +24,8 @@ pub(super) struct TraceSpan<'a> {
     pub kind: SpanKind,
     pub peer: Option<&'a str>,
     pub host: &'a str,
+    /// The version of the service.
+    pub version: &'a str,
     /// Whether the format marks the span as failed.
     pub is_error: bool,
     /// Whether another convention than that of the format marks it as failed.
@@ -52,6 +54,7 @@ impl Default for TraceSpan<'_> {
             kind: SpanKind::Unknown,
             peer: None,
             host: "",
+            version: "",
             is_error: false,
             is_failed: false,
             http_status: 0,
@@ -114,6 +117,7 @@ impl TraceSpan<'_> {
         let service = optional(naming.service(self.service));
         let operation = fitted(self.endpoint());
         let (host, peer) = (optional(self.host), self.peer.map(optional));
+        let version = optional(self.version);
         let half = self.has_client_half.then(|| format!("{}-server", self.span_id));
         let (span_id, parent_id) = match &half {
             Some(half) => (half.as_str(), Some(self.span_id)),
@@ -132,6 +136,7 @@ impl TraceSpan<'_> {
                 kind: self.kind,
                 peer: peer.as_deref().filter(|peer| !peer.is_empty()),
                 host: &host,
+                version: &version,
             })
         } else if self.kind.is_caller() {
             return;
@@ -147,6 +152,7 @@ impl TraceSpan<'_> {
                 status,
                 trace_id: Some(self.trace_id),
                 host: &host,
+                version: &version,
                 ..request
             })
         };

@@ -96,10 +96,11 @@ const SPANS: Case = Case {
         ("kind", "Client"),
         ("peer", "disk"),
         ("host", "node-7"),
+        ("version", "1.4"),
     ],
     printed: "Span { trace_id: \"t\", span_id: \"s\", parent_id: Some(\"p\"), service: \"db\", \
               operation: \"select, all\", start: AT, duration_ms: 1.5, status: \"ok\", kind: Client, \
-              peer: Some(\"disk\"), host: \"node-7\" }",
+              peer: Some(\"disk\"), host: \"node-7\", version: \"1.4\" }",
     wrong: &[
         ("trace_id", "", MissingField),
         ("span_id", "", MissingField),

@@ -130,6 +130,7 @@ impl<'a> Access<'a> {
             request_id: self.request_id,
             trace_id: self.trace_id,
             host: self.host,
+            version: "",
         };
         if let Err((reason, field)) = request.check() {
             match field {

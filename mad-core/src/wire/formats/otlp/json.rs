@@ -294,6 +294,7 @@ fn span(item: &Value, resource: &Resource<'_>, to: &mut Context<'_>) {
         parent_id: Some(parent.as_str()).filter(|id| is_id(id, 16, true)),
         service: resource.service,
         host: resource.host,
+        version: resource.version,
         operation: text(item, &["name"]),
         start: time(start),
         duration_ms: duration_ms(start, end),

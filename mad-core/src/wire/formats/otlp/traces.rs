@@ -92,8 +92,12 @@ fn span(
     let (mut trace_id, mut span_id, mut parent_id): (&[u8], &[u8], &[u8]) = (&[], &[], &[]);
     let (mut start, mut end, mut code) = (0_u64, 0_u64, 0_u64);
     let mut events: Option<&[u8]> = None;
-    let mut span =
-        TraceSpan { service: resource.service, host: resource.host, ..TraceSpan::default() };
+    let mut span = TraceSpan {
+        service: resource.service,
+        host: resource.host,
+        version: resource.version,
+        ..TraceSpan::default()
+    };
     let mut fields = Fields::new(message);
     while let Some((number, value)) = fields.next()? {
         match number {
