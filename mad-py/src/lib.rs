@@ -56,6 +56,10 @@ mod _core {
     #[pymodule_export]
     use super::results::evaluation::evaluate;
     #[pymodule_export]
+    use super::results::evaluation::evaluate_report;
+    #[pymodule_export]
+    use super::results::evaluation::truth_of_labels;
+    #[pymodule_export]
     use super::results::explanation::Explanation;
     #[pymodule_export]
     use super::results::incident::Incident;

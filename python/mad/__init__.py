@@ -54,6 +54,7 @@ from mad._core import (
 )
 from mad.config import Config
 from mad.detection import detect, detect_metrics, read
+from mad.evaluation import evaluate
 from mad.series import score_series
 from mad.traces import rank_traces
 
@@ -92,6 +93,7 @@ __all__ = [
     "__version__",
     "detect",
     "detect_metrics",
+    "evaluate",
     "modified_z",
     "rank_culprits",
     "rank_traces",

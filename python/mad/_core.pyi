@@ -68,6 +68,7 @@ __all__ = [
     "detect",
     "detect_format",
     "evaluate",
+    "evaluate_report",
     "file_formats",
     "format_value",
     "json_lines",
@@ -85,6 +86,7 @@ __all__ = [
     "stored_points",
     "stored_values",
     "toml_places",
+    "truth_of_labels",
     "unfinished_bytes",
     "why_from_scored",
 ]
@@ -241,12 +243,19 @@ def describe_shortfall(
     """
 
 def evaluate(
-    scored: Iterable[bytes],
+    scored: list[Iterable[bytes]],
     incidents_json: str | None,
     culprits_json: str | None,
     truth_json: str,
 ) -> str:
-    """Precision, recall, F1, delay and culprit rank as JSON, from a run's files."""
+    """Precision, recall, F1, delay and culprit rank as JSON, from a run's files; `scored` are those
+    of requests and of metrics."""
+
+def evaluate_report(report: Report, truth_json: str) -> str:
+    """The same of a report in memory."""
+
+def truth_of_labels(chunks: Iterable[bytes]) -> str:
+    """The truth of a CSV file with a column of labels, as JSON."""
 
 def culprits_from_scored(
     scored: Iterable[bytes], at: str | None = None, minutes: float = 15.0, top_k: int = 3

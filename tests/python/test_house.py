@@ -15,7 +15,7 @@ LAYERS = (
     ("config",),
     ("sources", "sinks", "report"),
     ("detection", "documents", "series", "journal"),
-    ("traces", "reference", "plot"),
+    ("evaluation", "traces", "reference", "plot"),
     ("mad", "engine", "adapters", "quality"),
     ("api", "simulate", "demo", "view"),
     ("dashboard",),

@@ -3,29 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::TruthIncident;
-
-/// Precision, recall and F1, each from 0 to 1; `None` if the denominator is 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Scores {
-    /// Share of correct alarms among all alarms.
-    pub precision: Option<f64>,
-    /// Share of correct alarms among all that should have been raised.
-    pub recall: Option<f64>,
-    /// Harmonic mean of both: `2 right / (2 right + wrong + missed)`.
-    pub f1: Option<f64>,
-}
-
-impl Scores {
-    /// Scores of correct, false and missed alarms.
-    pub fn new(right: u64, wrong: u64, missed: u64) -> Self {
-        let share = |part: u64, all: u64| (all > 0).then(|| part as f64 / all as f64);
-        Self {
-            precision: share(right, right + wrong),
-            recall: share(right, right + missed),
-            f1: share(2 * right, 2 * right + wrong + missed),
-        }
-    }
-}
+use super::scores::Scores;
+use super::telemetry::KindCounts;
 
 /// Counts of rows by truth and decision.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -102,6 +81,10 @@ pub struct Evaluation {
     pub incidents: IncidentCounts,
     /// Ranks of the faulty entities.
     pub culprits: Culprits,
+    /// Counts by the kind of telemetry, of the kinds that occurred.
+    pub kinds: Vec<KindCounts>,
+    /// Services of the truth of which there is no row, in order. Their incidents cannot be found.
+    pub unknown_services: Vec<String>,
     /// Median delay of the found incidents, in seconds.
     pub median_delay_seconds: Option<f64>,
     /// Each true incident, in the order of the truth.
@@ -132,6 +115,16 @@ impl Evaluation {
         self.incidents.matched += other.incidents.matched;
         self.incidents.false_incidents += other.incidents.false_incidents;
         self.incidents.ignored += other.incidents.ignored;
+        for counts in other.kinds {
+            match self.kinds.iter_mut().find(|known| known.kind == counts.kind) {
+                Some(known) => *known = known.plus(&counts),
+                None => self.kinds.push(counts),
+            }
+        }
+        self.kinds.sort_by_key(|counts| counts.kind);
+        self.unknown_services.extend(other.unknown_services);
+        self.unknown_services.sort_unstable();
+        self.unknown_services.dedup();
         self.outcomes.extend(other.outcomes);
         self.derive();
     }

@@ -1,8 +1,10 @@
 //! Compares rows and incidents with the truth.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::evaluation::{Evaluation, IncidentCounts, RowCounts, TruthOutcome};
+use super::telemetry::{Decision, JudgedKind, KindTally};
 use super::{Truth, TruthIncident};
 use crate::time::{SECOND, Timestamp, nanos_of};
 
@@ -109,6 +111,14 @@ pub struct Evaluator<'a> {
     lateness: i64,
     truth: &'a Truth,
     rows: RowCounts,
+    /// Counts of points, which are those of all rows where there are no requests.
+    points: RowCounts,
+    has_requests: bool,
+    kinds: KindTally,
+    /// Services of which there are rows.
+    known: BTreeSet<String>,
+    /// Places of the incidents of each service, and of those that affect it.
+    by_service: BTreeMap<String, Vec<usize>>,
     /// Start of the first flagged row of each true incident.
     first_flagged: Vec<Option<Timestamp>>,
 }
@@ -117,42 +127,84 @@ impl<'a> Evaluator<'a> {
     /// An evaluator for rows that cover `step` and are known `lateness` after their end. A step of zero
     /// counts as one nanosecond.
     pub fn new(step: Duration, lateness: Duration, truth: &'a Truth) -> Self {
+        let mut by_service: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (place, incident) in truth.incidents.iter().enumerate() {
+            let mut names = BTreeSet::from([incident.service.as_str()]);
+            for name in &incident.affected {
+                // a service, or a service and its endpoint: both may have spaces
+                names.insert(name);
+                names.extend(name.match_indices(' ').filter_map(|(at, _)| name.get(..at)));
+            }
+            for name in names {
+                by_service.entry(name.to_owned()).or_default().push(place);
+            }
+        }
         Self {
             step: nanos_of(step).max(1),
             lateness: nanos_of(lateness),
             truth,
             rows: RowCounts::default(),
+            points: RowCounts::default(),
+            has_requests: false,
+            kinds: KindTally::default(),
+            known: BTreeSet::new(),
+            by_service,
             first_flagged: vec![None; truth.incidents.len()],
         }
     }
 
-    /// Counts a row.
+    /// Counts a row of requests or spans.
     pub fn push_row(&mut self, bucket: Timestamp, service: &str, endpoint: &str, is_anomaly: bool) {
+        self.has_requests = true;
+        let decision =
+            self.decide(JudgedKind::Request, bucket, (service, endpoint, ""), is_anomaly);
+        count(&mut self.rows, decision);
+    }
+
+    /// Counts a point of a metric, which may be a count of log lines or of missing spans.
+    pub fn push_point(
+        &mut self,
+        bucket: Timestamp,
+        service: &str,
+        resource: &str,
+        metric: &str,
+        is_anomaly: bool,
+    ) {
+        let kind = JudgedKind::of_metric(metric);
+        let decision = self.decide(kind, bucket, (service, resource, metric), is_anomaly);
+        count(&mut self.points, decision);
+    }
+
+    /// What the truth says about a value of a service, a resource or endpoint, and a metric.
+    fn decide(
+        &mut self,
+        kind: JudgedKind,
+        bucket: Timestamp,
+        (service, resource, metric): (&str, &str, &str),
+        flagged: bool,
+    ) -> Decision {
+        if !self.known.contains(service) {
+            self.known.insert(service.to_owned());
+        }
         let end = bucket.plus(self.step);
+        let mut decision = Decision { flagged, ..Decision::default() };
         // a row is expected or affected by any incident that overlaps it
-        let (mut expected, mut affected) = (false, false);
-        for (incident, first) in self.truth.incidents.iter().zip(&mut self.first_flagged) {
+        for place in self.by_service.get(service).into_iter().flatten() {
+            let Some(incident) = self.truth.incidents.get(*place) else { continue };
             if !incident.overlaps(bucket, end) {
                 continue;
             }
-            if incident.is_at(service, endpoint) {
-                expected = true;
-                if is_anomaly {
+            if incident.covers(kind, service, resource, metric) {
+                decision.expected = true;
+                if let Some(first) = self.first_flagged.get_mut(*place).filter(|_| flagged) {
                     *first = Some(first.map_or(bucket, |first| first.min(bucket)));
                 }
             } else {
-                affected |= incident.affects(service, endpoint);
+                decision.affected |= incident.affects(service, resource);
             }
         }
-        // an expected row counts even if another incident affects its entity
-        let count = match (expected, affected, is_anomaly) {
-            (true, _, true) => &mut self.rows.tp,
-            (true, _, false) => &mut self.rows.fn_,
-            (false, true, _) => &mut self.rows.ignored,
-            (false, false, true) => &mut self.rows.fp,
-            (false, false, false) => &mut self.rows.tn,
-        };
-        *count += 1;
+        self.kinds.push(kind, service, bucket, decision);
+        decision
     }
 
     /// The evaluation of the rows so far and of the detected incidents.
@@ -193,8 +245,17 @@ impl<'a> Evaluator<'a> {
                 culprit_rank: finder.and_then(rank).map(|place| place as u64 + 1),
             }
         };
+        let mut unknown: Vec<String> = truth
+            .iter()
+            .map(|incident| incident.service.clone())
+            .filter(|service| !self.known.contains(service))
+            .collect();
+        unknown.sort_unstable();
+        unknown.dedup();
         let mut evaluation = Evaluation {
-            rows: self.rows,
+            rows: if self.has_requests { self.rows } else { self.points },
+            kinds: self.kinds.finish(),
+            unknown_services: unknown,
             incidents: counts,
             outcomes: truth.iter().zip(&self.first_flagged).map(outcome).collect(),
             ..Evaluation::default()
@@ -202,6 +263,19 @@ impl<'a> Evaluator<'a> {
         evaluation.derive();
         evaluation
     }
+}
+
+/// Adds a decision to counts.
+fn count(rows: &mut RowCounts, decision: Decision) {
+    // an expected row counts even if another incident affects its entity
+    let count = match (decision.expected, decision.affected, decision.flagged) {
+        (true, _, true) => &mut rows.tp,
+        (true, _, false) => &mut rows.fn_,
+        (false, true, _) => &mut rows.ignored,
+        (false, false, true) => &mut rows.fp,
+        (false, false, false) => &mut rows.tn,
+    };
+    *count += 1;
 }
 
 /// Evaluates rows and incidents at once. [`Evaluator`] documents the arguments, the

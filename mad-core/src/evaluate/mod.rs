@@ -16,13 +16,22 @@
 //! as a whole stands for its endpoints. Several
 //! detected incidents inside a true one find it once and earn nothing more.
 //!
+//! *Kinds.* Requests, metrics, logs, events and traces are counted apart too. A true incident whose kind
+//! is `request`, `metric`, `log`, `event` or `trace` is expected in telemetry of that kind only. The
+//! endpoint of a metric's incident is its resource or its name. The counts of rows are those of
+//! requests, or of points where there are no requests.
+//!
 //! *Delay* is counted from the start of the true incident to the moment at which the detector
 //! first reported it.
 
 mod evaluation;
 mod evaluator;
+mod scores;
+mod telemetry;
 mod truth;
 
-pub use evaluation::{Culprits, Evaluation, IncidentCounts, RowCounts, Scores, TruthOutcome};
+pub use evaluation::{Culprits, Evaluation, IncidentCounts, RowCounts, TruthOutcome};
 pub use evaluator::{EvaluatedIncident, EvaluatedRow, Evaluator, evaluate};
+pub use scores::Scores;
+pub use telemetry::{JudgedKind, KindCounts};
 pub use truth::{Truth, TruthIncident};

@@ -10,7 +10,8 @@ use crate::time::Timestamp;
 pub struct TruthIncident {
     /// The service at fault.
     pub service: String,
-    /// Its endpoint at fault.
+    /// Its endpoint at fault; empty for any endpoint of the service.
+    #[serde(default)]
     pub endpoint: String,
     /// First moment of the incident.
     #[serde(with = "rfc3339")]
@@ -33,7 +34,8 @@ impl TruthIncident {
     /// Whether this is the entity at fault. Spans name an operation with its method: `POST /pay` is
     /// the endpoint `/pay`, and not `GET /pay`. The route `/item/{id}` is the endpoint `/item/7`.
     pub fn is_at(&self, service: &str, endpoint: &str) -> bool {
-        self.service == service && is_same_endpoint(&self.endpoint, endpoint)
+        self.service == service
+            && (self.endpoint.is_empty() || is_same_endpoint(&self.endpoint, endpoint))
     }
 
     /// Whether this is the entity at fault, or its service as a whole (an empty endpoint).
@@ -176,6 +178,8 @@ impl From<Truth> for Vec<Element> {
 }
 
 #[cfg(any(feature = "jsonl", feature = "simulate"))]
+mod forms;
+#[cfg(any(feature = "jsonl", feature = "simulate"))]
 mod json;
 
 /// Times as RFC 3339; a time without a zone is read as UTC.
@@ -286,6 +290,9 @@ mod tests {
         for (text, word) in [
             ("3", "list"),
             ("{}", "incident_service"),
+            ("[3]", "NAB"),
+            (r#"{"a": [["2026-01-06T10:00:00Z"]]}"#, "no pair"),
+            (r#"{"a": ["noon"]}"#, "noon"),
             (r#"{"incidents": 3}"#, "incidents"),
             (r#"[{"service": "a"}]"#, "incident 0"),
             (
@@ -300,6 +307,41 @@ mod tests {
             let message = Truth::from_json(text).unwrap_err().to_string();
             assert!(message.contains(word), "{message}");
         }
+    }
+
+    #[test]
+    fn windows_and_points_are_intervals() {
+        let truth = Truth::from_json(
+            r#"{"shop /pay": [["2026-01-06 10:00:00.000000", "2026-01-06 10:05:00.000000"]],
+                "real/cpu_4.csv": ["2026-01-06T10:00:00Z"]}"#,
+        )
+        .unwrap();
+        let [cpu, pay] = &truth.incidents[..] else { panic!("{truth:?}") };
+        assert_eq!((&*pay.service, &*pay.endpoint), ("shop", "/pay"));
+        let last = at("2026-01-06T10:05:00Z");
+        assert!(pay.overlaps(last, last.plus(1)) && !pay.overlaps(last.plus(1), last.plus(2)));
+        assert!(cpu.is_at("cpu_4", "any") && cpu.start == at("2026-01-06T10:00:00Z"));
+
+        let points = r#"[{"service": "shop", "timestamp": "2026-01-06T10:00:30Z"}]"#;
+        let truth = Truth::from_json(points).unwrap();
+        let minute = at("2026-01-06T10:00:00Z");
+        assert!(truth.incidents[0].overlaps(minute, minute.plus(60_000_000_000)));
+    }
+
+    #[test]
+    fn labelled_records_of_consecutive_minutes_are_one_incident() {
+        let minute = |n: i64| Timestamp::from_seconds(60 * n + 30);
+        let records = [("b", "", minute(9)), ("a", "", minute(2)), ("a", "", minute(1))];
+        let more = [("a", "", minute(4)), ("a", "", minute(2))];
+        let truth = Truth::from_labels(records.into_iter().chain(more), "log");
+        let found: Vec<_> = truth
+            .incidents
+            .iter()
+            .map(|one| (&*one.service, one.start, one.end.plus(-1)))
+            .collect();
+        let expected =
+            [("a", minute(1), minute(2)), ("a", minute(4), minute(4)), ("b", minute(9), minute(9))];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::config::to_json;
 use crate::errors::{to_py, value_error};
+use crate::results::report::Report;
 use crate::results::scored_file::ScoredFile;
 
 #[derive(Deserialize)]
@@ -59,13 +60,13 @@ struct CulpritEntry {
     endpoint: String,
 }
 
-/// Precision, recall, F1, delay and culprit rank as JSON. `scored` iterates over the bytes of a
-/// scored file; `incidents_json` is incidents.json, `culprits_json` culprits.json, `truth_json`
+/// Precision, recall, F1, delay and culprit rank as JSON. `scored` are iterators over the bytes of
+/// scored files, of requests or metrics; `incidents_json` is incidents.json, `culprits_json` culprits.json, `truth_json`
 /// truth.json.
 #[pyfunction]
 #[pyo3(signature = (scored, incidents_json, culprits_json, truth_json))]
 pub fn evaluate(
-    scored: &Bound<'_, PyAny>,
+    scored: Vec<Bound<'_, PyAny>>,
     incidents_json: Option<&str>,
     culprits_json: Option<&str>,
     truth_json: &str,
@@ -81,15 +82,22 @@ pub fn evaluate(
             .map_err(|error| value_error(format!("culprits.json: {error}")))?,
         None => CulpritsFile::default(),
     };
-    let mut config = FeatureConfig::default();
-    config.step_seconds = incidents.step_seconds.unwrap_or(config.step_seconds);
-    config.validate().map_err(|error| to_py(&error))?;
-    let mut evaluator = Evaluator::new(config.step(), config.lateness(), &truth);
-    let needed = ["bucket_ts", "service", "endpoint", "is_anomaly"];
-    let mut file = ScoredFile::open(scored, &needed)?;
-    while file.next()? {
-        let bucket = file.bucket()?;
-        evaluator.push_row(bucket, file.text("service"), file.text("endpoint"), file.flagged());
+    let mut evaluator = started(incidents.step_seconds, &truth)?;
+    for chunks in &scored {
+        let mut file = ScoredFile::open(chunks, &["bucket_ts", "service", "is_anomaly"])?;
+        let has_metrics = file.has("metric");
+        if !has_metrics && !file.has("endpoint") {
+            return Err(value_error("the scored file has neither `endpoint` nor `metric`"));
+        }
+        while file.next()? {
+            let (bucket, service, flagged) = (file.bucket()?, file.text("service"), file.flagged());
+            if has_metrics {
+                let (resource, metric) = (file.text("resource"), file.text("metric"));
+                evaluator.push_point(bucket, service, resource, metric, flagged);
+            } else {
+                evaluator.push_row(bucket, service, file.text("endpoint"), flagged);
+            }
+        }
     }
     let found = incidents
         .incidents
@@ -97,6 +105,88 @@ pub fn evaluate(
         .map(|entry| read(entry, &rankings))
         .collect::<PyResult<Vec<_>>>()?;
     to_json(&evaluator.finish(&found))
+}
+
+/// The same of a report in memory.
+#[pyfunction]
+pub fn evaluate_report(
+    py: Python<'_>,
+    report: &Bound<'_, Report>,
+    truth_json: &str,
+) -> PyResult<String> {
+    let truth = Truth::from_json(truth_json).map_err(|error| to_py(&error))?;
+    let report = report.get();
+    let document = report.document(py)?;
+    let incidents: IncidentsFile = serde_json::from_str(&document)
+        .map_err(|error| value_error(format!("incidents: {error}")))?;
+    let mut evaluator = started(incidents.step_seconds, &truth)?;
+    for (row, _, verdict) in report.rows.judged()? {
+        if let Some(entity) = report.rows.entities.get(row.entity) {
+            let (service, endpoint) = (&entity.service, &entity.endpoint);
+            evaluator.push_row(row.bucket, service, endpoint, verdict.is_anomaly);
+        }
+    }
+    for point in &report.points.0 {
+        let (entity, signal) = (&point.entity, &point.signal);
+        let (service, resource) = (&entity.service, &entity.endpoint);
+        let metric = signal.name.as_str();
+        evaluator.push_point(point.at, service, resource, metric, signal.is_anomaly);
+    }
+    let none = CulpritsFile::default();
+    let found = incidents.incidents.into_iter().map(|entry| read(entry, &none));
+    to_json(&evaluator.finish(&found.collect::<PyResult<Vec<_>>>()?))
+}
+
+/// The truth of a CSV file with a column of labels, as JSON. `chunks` iterates over its bytes.
+#[pyfunction]
+pub fn truth_of_labels(py: Python<'_>, chunks: &Bound<'_, PyAny>) -> PyResult<String> {
+    let with_forms =
+        |error: PyErr| value_error(format!("truth: {}; {}", error.value(py), Truth::FORMS));
+    labels(chunks).map_err(with_forms)
+}
+
+fn labels(chunks: &Bound<'_, PyAny>) -> PyResult<String> {
+    let mut file = ScoredFile::open(chunks, &[])?;
+    if !file.has("service") {
+        return Err(value_error("the file has no column `service`"));
+    }
+    let one_of = |names: &[&'static str]| names.iter().copied().find(|name| file.has(name));
+    let label = one_of(&["is_anomaly", "artificial_anomaly", "anomaly", "label"]);
+    let time = one_of(&["timestamp", "bucket_ts", "start", "time"]);
+    let (Some(label), Some(time)) = (label, time) else {
+        return Err(value_error(
+            "the file has no column of times (timestamp, bucket_ts, start, time) or of labels (is_anomaly, \
+             artificial_anomaly, anomaly, label)",
+        ));
+    };
+    let endpoint = one_of(&["metric", "endpoint", "operation"]).unwrap_or("");
+    let kind = match () {
+        () if file.has("metric") => "metric",
+        () if file.has("body") => "log",
+        () if file.has("kind") => "event",
+        () if file.has("endpoint") => "request",
+        () => "",
+    };
+    let mut records = Vec::new();
+    while file.next()? {
+        let is_anomaly = file.text(label);
+        if is_anomaly.eq_ignore_ascii_case("true") || is_anomaly == "1" {
+            let text = file.text(time);
+            let at = Timestamp::parse(text, ZonePolicy::Offset(0))
+                .map_err(|error| value_error(format!("{time} = {text:?}: {error}")))?;
+            records.push((file.text("service").to_owned(), file.text(endpoint).to_owned(), at));
+        }
+    }
+    let records = records.iter().map(|(service, endpoint, at)| (&**service, &**endpoint, *at));
+    Truth::from_labels(records, kind).to_json().map_err(|error| to_py(&error))
+}
+
+/// An evaluator of rows with a step.
+fn started(step_seconds: Option<f64>, truth: &Truth) -> PyResult<Evaluator<'_>> {
+    let mut config = FeatureConfig::default();
+    config.step_seconds = step_seconds.unwrap_or(config.step_seconds);
+    config.validate().map_err(|error| to_py(&error))?;
+    Ok(Evaluator::new(config.step(), config.lateness(), truth))
 }
 
 fn read(entry: IncidentEntry, rankings: &CulpritsFile) -> PyResult<EvaluatedIncident> {

@@ -140,7 +140,7 @@ impl Report {
     }
 
     /// Everything a report shows, as JSON.
-    fn document(&self, py: Python<'_>) -> PyResult<String> {
+    pub fn document(&self, py: Python<'_>) -> PyResult<String> {
         detached(py, || {
             let config = self.pipeline.config();
             let problem = self.reading.problem(config.intake.min_accepted, ROW);

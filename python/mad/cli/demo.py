@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     outcome = detect_into(out, {"requests": [str(out / "requests.csv")]}, observer=Terminal())
     outcome.paths = [*written, *outcome.paths]
     evaluation = evaluate(
-        InputFile(str(out / "scored.csv")).chunks(),
+        [InputFile(str(out / "scored.csv")).chunks()],
         files.read_text(out / "incidents.json"),
         files.read_text(out / "culprits.json"),
         truth,

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mad import _core, errors
 from mad.cli import arguments
 from mad.cli.output import print_json
+from mad.detection.directory import SCORED_METRICS
+from mad.evaluation import truth_json
+from mad.report import words
 from mad.sinks import files
 from mad.sources.files import InputFile
 
 HELP = "compare a run with the truth"
-DESCRIPTION = "Prints precision and recall of rows and incidents, delays and culprit ranks."
+DESCRIPTION = (
+    "Prints precision and recall of rows, incidents and kinds of telemetry, delays and culprit "
+    "ranks. The truth is truth.json of mad simulate, a list of incidents or points, windows by "
+    "service as in NAB, or a CSV file with a column is_anomaly: docs/evaluation.md."
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
     command.add_argument("directory", nargs="?", metavar="DIR", help="output of mad detect")
-    command.add_argument("--truth", required=True, metavar="FILE", help="truth.json")
+    command.add_argument(
+        "--truth",
+        required=True,
+        metavar="FILE",
+        help="true incidents, points, windows as in NAB, or a CSV file with labels",
+    )
     command.add_argument("--scored", metavar="FILE", help="scored.csv, instead of DIR")
     command.add_argument("--incidents", metavar="FILE", help="incidents.json, instead of DIR")
     command.add_argument("--culprits", metavar="FILE", help="culprits.json, instead of DIR")
@@ -32,13 +45,19 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     if args.directory is None and args.scored is None:
         raise errors.UsageError("give DIR or --scored FILE", "mad evaluate out --truth truth.json")
-    scored = args.scored or str(Path(args.directory) / "scored.csv")
+    scored = [args.scored or str(Path(args.directory) / "scored.csv")]
+    if args.directory is not None and (Path(args.directory) / SCORED_METRICS).exists():
+        scored.append(str(Path(args.directory) / SCORED_METRICS))
     result = evaluate(
-        InputFile(scored).chunks(),
+        [InputFile(path).chunks() for path in scored],
         _text(args.incidents, args.directory, "incidents.json"),
         _text(args.culprits, args.directory, "culprits.json"),
-        files.read_text(Path(args.truth)),
+        _truth(args.truth),
     )
+    unknown = result["unknown_services"]
+    if unknown:
+        names = words.visible(", ".join(unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        sys.stderr.write(f"mad: the run has no row of these services of the truth: {names}\n")
     if args.json:
         print_json(result)
     else:
@@ -46,6 +65,13 @@ def run(args: argparse.Namespace) -> int:
 
         text.print_evaluation(terminal.console(), result)
     return errors.FINE
+
+
+def _truth(path: str) -> str:
+    try:
+        return truth_json(Path(path))
+    except ValueError as error:
+        raise errors.InputError(f"{path}: {error}") from error
 
 
 def _text(given: str | None, directory: str | None, name: str) -> str | None:
@@ -58,7 +84,7 @@ def _text(given: str | None, directory: str | None, name: str) -> str | None:
 
 
 def evaluate(
-    scored: Iterator[bytes], incidents: str | None, culprits: str | None, truth: str
+    scored: list[Iterable[bytes]], incidents: str | None, culprits: str | None, truth: str
 ) -> dict[str, Any]:
     """Compares the results of a run with the truth."""
     with errors.input_of("cannot evaluate"):

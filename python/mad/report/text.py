@@ -280,7 +280,7 @@ def print_truth(out: Console, rows: int, truth: Sequence[Json], kind: str = "req
 def print_evaluation(out: Console, evaluation: Json) -> None:
     """Prints all results of an evaluation, by section."""
     _title(out, "Compared with the truth")
-    plain = {key: value for key, value in evaluation.items() if not _nested(value)}
+    plain = {key: value for key, value in evaluation.items() if value and not _nested(value)}
     if plain:
         out.print(_pairs(plain))
     for name, value in evaluation.items():
@@ -289,7 +289,9 @@ def print_evaluation(out: Console, evaluation: Json) -> None:
             out.print(Padding(_pairs(value), (0, 0, 0, 2)))
         elif _nested(value) and value:
             say(out, _label(name), "bold")
-            out.print(_records(value))
+            out.print(_records(value[:_MOST_TRUTH]))
+            if len(value) > _MOST_TRUTH:
+                out.print(f"{len(value) - _MOST_TRUTH:,} more with --json")
 
 
 def _nested(value: object) -> bool:

@@ -36,13 +36,15 @@ impl Truth {
         Ok(text)
     }
 
-    /// Reads a list of incidents, an object whose `incidents` is that list, or the single object that
-    /// the reference system writes. Times without a zone are UTC. The inclusive end of the reference
+    /// Reads a list of incidents, an object whose `incidents` is that list, the single object that the
+    /// reference system writes, or windows or points by service as in NAB (`{"shop /pay": [["START",
+    /// "END"]]}`, `{"cpu.csv": ["TIME"]}`). An element with `timestamp` in place of `start` and `end` is
+    /// a point. Without `endpoint` an incident is at any endpoint of its service. Times without a zone are UTC. The inclusive end of the reference
     /// system becomes the nanosecond after it.
     ///
     /// # Errors
     ///
-    /// Input that is none of these, with the field at fault, or an incident that ends before
+    /// Input that is none of these, with the field at fault and the forms that can be read, or an incident that ends before
     /// it starts.
     ///
     /// # Examples
@@ -74,10 +76,13 @@ impl Truth {
                 let facts = Facts::deserialize(Value::Object(object));
                 Self::from_list(list, facts.map_err(|e| unreadable(&e))?)?
             }
+            Value::Object(object) if Self::is_windows(&object) => {
+                Self::from_windows(&object).map_err(|e| with_forms(&e))?
+            }
             value @ Value::Object(_) => {
                 Self::from_original(Original::deserialize(value).map_err(|e| unreadable(&e))?)
             }
-            _ => return Err(Error::input("truth: expected a list of incidents")),
+            _ => return Err(with_forms(&Error::input("truth: expected a list of incidents"))),
         };
         match truth.incidents.iter().position(|incident| incident.start >= incident.end) {
             Some(i) => Err(Error::input(format!("truth: incident {i} ends before it starts"))),
@@ -88,8 +93,8 @@ impl Truth {
     fn from_list(list: Vec<Value>, mut facts: Facts) -> Result<Self> {
         let mut incidents = Vec::with_capacity(list.len());
         for (i, value) in list.into_iter().enumerate() {
-            let element = Element::deserialize(value)
-                .map_err(|e| Error::input(format!("truth: incident {i}: {e}")))?;
+            let element = Element::deserialize(Self::as_interval(value))
+                .map_err(|e| with_forms(&Error::input(format!("truth: incident {i}: {e}"))))?;
             facts = Facts {
                 schema_version: facts.schema_version.or(element.facts.schema_version),
                 seed: facts.seed.or(element.facts.seed),
@@ -124,5 +129,10 @@ impl Truth {
 }
 
 fn unreadable(error: &serde_json::Error) -> Error {
-    Error::input(format!("truth: {error}"))
+    with_forms(&Error::input(format!("truth: {error}")))
+}
+
+/// An error with the forms that can be read.
+fn with_forms(error: &Error) -> Error {
+    Error::input(format!("{error}; {}", Truth::FORMS))
 }
