@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from rich.console import Console
 from service import Server, an_hour, lines
 
 from mad import errors
-from mad.cli import main
+from mad.cli import main, replay
 from mad.view import EntityView, LocalFeed, ServerFeed, Snapshot, timed_lines
 from mad.view.screen import Choice, draw, sparkline
 
@@ -185,3 +186,29 @@ def _available(leader: int) -> bytes:
         return os.read(leader, 65536) if ready else b""
     except OSError:  # the program has closed its terminal
         return b""
+
+
+def test_what_lies_before_the_begin_of_a_replay_is_sent_without_a_wait(
+    recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = timed_lines(str(recording))
+    begin = replay.begin_of("5m", lines.times[0])
+    assert begin == lines.times[0] + 300.0
+    text = datetime.fromtimestamp(begin, timezone.utc).isoformat()
+    assert replay.begin_of(text, 0.0) == begin
+    waits = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            return False
+
+    pieces = list(replay.paced(lines, 60.0, Stop(), begin))
+    early = sum(at < begin for at, _, _ in pieces)
+    assert sum(records for _, _, records in pieces) == len(lines.lines)
+    assert 0 < early < len(pieces)
+    assert waits[:early] == [0.0] * early
+    assert waits[-1] == pytest.approx((lines.times[-1] - begin) / 60.0, abs=1.0)
+    for wrong, said in (("soon", "--from is 'soon'"), ("400d", "later than the last record")):
+        assert main(["replay", str(recording), "--from", wrong]) == errors.USAGE
+        assert said in capsys.readouterr().err

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mad import errors, times
-from mad.cli import sending, watch
+from mad.cli import arguments, sending, watch
 
 if TYPE_CHECKING:
     from mad.view import TimedLines
@@ -40,6 +40,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="X",
         help="times real time; 0 sends without pauses (default: 60)",
     )
+    command.add_argument(
+        "--from",
+        dest="begin",
+        metavar="TIME",
+        help="send the records before without pauses, so that the detector knows the past: "
+        "RFC 3339, or a time after the first record such as 45m",
+    )
     command.add_argument("--to", metavar="URL", help="send to this server")
     command.add_argument(
         "--kind",
@@ -59,16 +66,39 @@ def run(args: argparse.Namespace) -> int:
     lines = timed_lines(args.file)
     if lines.skipped:
         sys.stderr.write(f"mad: {lines.skipped:,} lines without a readable time are left out\n")
+    args.begin = begin_of(args.begin, lines.times[0])
+    if args.begin > lines.times[-1]:
+        raise errors.UsageError("--from is later than the last record of the file")
     return _to_server(args, lines) if args.to else _to_terminal(args, lines)
 
 
+def begin_of(text: str | None, first: float) -> float:
+    """The time in seconds since 1970 from which a replay is paced."""
+    if text is None:
+        return first
+    try:
+        return times.parse_time(text).timestamp()
+    except ValueError:
+        pass
+    try:
+        return first + arguments.duration(text)
+    except argparse.ArgumentTypeError as error:
+        raise errors.UsageError(
+            f"--from is {text!r}", "give RFC 3339 such as 2026-01-06T10:45:00Z, or 45m"
+        ) from error
+
+
 def paced(
-    lines: TimedLines, speed: float, stop: threading.Event
+    lines: TimedLines, speed: float, stop: threading.Event, begin: float | None = None
 ) -> Iterator[tuple[float, bytes, int]]:
-    """The pieces of a file, each when it is due; ends early when `stop` is set."""
-    began, first = time.monotonic(), lines.times[0]
+    """The pieces of a file, each when it is due; those before `begin` (seconds since 1970; default
+    the first record) without a wait. Ends early when `stop` is set."""
+    began, first = None, lines.times[0] if begin is None else begin
     for at, body, records in lines.pieces(_TICK * speed if speed else 3600.0, _MOST):
-        wait = (at - first) / speed - (time.monotonic() - began) if speed else 0.0
+        wait = 0.0
+        if speed and at >= first:
+            began = time.monotonic() if began is None else began
+            wait = (at - first) / speed - (time.monotonic() - began)
         if stop.wait(max(wait, 0.0)):
             return
         yield at, body, records
@@ -87,7 +117,7 @@ def _to_server(args: argparse.Namespace, lines: TimedLines) -> int:
     total = len(lines.lines)
     with Progress("replaying", total, worth=True, unit="records") as bar:
         try:
-            pieces = paced(lines, args.speed, threading.Event())
+            pieces = paced(lines, args.speed, threading.Event(), args.begin)
             for place, (_, body, records) in enumerate(pieces):
                 key = f"{name}-{place}"
                 answer = post.send(args.kind, body, key, records, media_type=lines.media_type)
@@ -114,7 +144,7 @@ def _to_terminal(args: argparse.Namespace, lines: TimedLines) -> int:
 
     def replay() -> None:
         try:
-            for at, body, records in paced(lines, args.speed, stop):
+            for at, body, records in paced(lines, args.speed, stop, args.begin):
                 feed.take(body, args.kind, records)
                 share = (at - lines.times[0]) / length if length else 1.0
                 feed.note = f"{args.speed:g}x, {share:.0%}" if args.speed else f"{share:.0%}"
