@@ -14,7 +14,7 @@ JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm bench-core bench-metrics bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-logs bench-culprits fuzz clean
+.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds bench-core bench-metrics bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-logs bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -121,6 +121,9 @@ quality-quiet: $(VENV)/.installed ## measure false alarms on 200 kinds of quiet 
 
 quality-shop: ## measure accuracy on simulated shops
 	$(CARGO) run --release -q -p mad-benches --bin quality-shop
+
+quality-worlds: $(VENV)/.installed $(VENV)/.tested ## measure the simulated systems MELT, API and AIOps
+	$(BIN)/python benches/worlds.py
 
 quality-early: ## measure early warning of slow change
 	$(CARGO) run --release -q -p mad-benches --bin early-warning
