@@ -52,6 +52,7 @@ from mad._core import (
     rolling_mad,
     rolling_z,
 )
+from mad.anomalies import anomalies
 from mad.config import Config
 from mad.detection import detect, detect_metrics, read
 from mad.evaluation import evaluate
@@ -91,6 +92,7 @@ __all__ = [
     "UnsortedError",
     "Update",
     "__version__",
+    "anomalies",
     "detect",
     "detect_metrics",
     "evaluate",

@@ -66,6 +66,8 @@ def truth_json(truth: Any) -> str:
         return truth
     if isinstance(truth, str | os.PathLike):
         return _of_file(Path(truth))
+    if hasattr(truth, "to_pydict"):
+        truth = truth.to_pydict()
     if _label(truth) is not None:
         return _core.truth_of_labels(iter([_labelled(truth)]))
     if isinstance(truth, Mapping | Sequence):

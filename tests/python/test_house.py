@@ -15,7 +15,7 @@ LAYERS = (
     ("config",),
     ("sources", "sinks", "report"),
     ("detection", "documents", "series", "journal"),
-    ("evaluation", "traces", "reference", "plot"),
+    ("anomalies", "evaluation", "traces", "reference", "plot"),
     ("mad", "engine", "adapters", "quality"),
     ("api", "simulate", "demo", "view"),
     ("dashboard",),
