@@ -11,7 +11,7 @@ import pytest
 import mad
 from mad import _core
 from mad.cli import main
-from mad.quality import measures, sets
+from mad.quality import measures, sensitivity, sets
 from mad.quality.nab import nab_score
 
 
@@ -215,3 +215,42 @@ def test_a_binomial_tail_is_the_mid_p_of_a_given_share_or_of_a_learnt_one() -> N
         mad.BinomialScorer(0.01, window=60)
     with pytest.raises(ValueError, match=r"score\.share"):
         mad.BinomialScorer(1.0)
+
+
+def trial(name: str, incidents: int, weeks: float = 1.0, **truth: int) -> sensitivity.Trial:
+    return sensitivity.Trial(name, 4, 40_000, 10 * incidents, incidents, weeks, **truth)
+
+
+def test_the_recommended_sensitivity_is_quiet_or_has_the_best_f1() -> None:
+    quiet = [trial("low", 0), trial("medium", 1), trial("high", 9)]
+    assert [sensitivity.recommended(quiet, n) for n in (0.5, 1, 20)] == quiet
+    noisy = [trial("low", 3), trial("medium", 5), trial("high", 9)]
+    assert sensitivity.recommended(noisy) == noisy[0]
+    assert sensitivity.recommended([trial("low", 0, 0.1), trial("high", 9, 0.1)]) is None
+    labelled = [
+        trial("low", 2, 0.1, found=2, missed=2, false=0),
+        trial("medium", 4, 0.1, found=4, missed=0, false=0),
+        trial("high", 9, 0.1, found=4, missed=0, false=5),
+    ]
+    assert sensitivity.recommended(labelled) == labelled[1]
+    assert labelled[0].f1 == pytest.approx(2 / 3)
+    assert (quiet[2].rows_per_week, quiet[2].incidents_per_week) == (22.5, 9.0)
+
+
+def test_a_recording_is_judged_with_each_sensitivity(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = np.random.default_rng(5)
+    times = np.datetime64("2026-03-09T00:00:00") + np.arange(2_000) * np.timedelta64(1, "m")
+    lines = [f"{at}Z,db,rss,{100 + 5 * draw.standard_t(4):.2f}" for at in times.tolist()]
+    path = tmp_path / "metrics.csv"
+    path.write_text("timestamp,service,metric,value\n" + "\n".join(lines).replace(" ", "T") + "\n")
+    assert main(["bench", "sensitivity", str(path), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    flagged = [one["flagged"] for one in document["trials"]]
+    assert flagged[0] <= flagged[1] < flagged[2], flagged
+    assert document["recommended"] in sensitivity.SENSITIVITIES
+    assert main(["bench", "sensitivity", str(path)]) == 0
+    assert "2,000 rows of 1 series, 1.4 days" in capsys.readouterr().out
+    path.write_text("timestamp,service,metric,value\n")
+    assert main(["bench", "sensitivity", str(path)]) == 3

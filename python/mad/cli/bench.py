@@ -1,19 +1,21 @@
-"""`mad bench`: accuracy of the scorers on public data."""
+"""`mad bench`: accuracy of scorers on public data, alarms of each sensitivity on own data."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mad import errors
-from mad.cli import arguments
+from mad.cli import arguments, settings
 from mad.cli.output import print_json
 from mad.cli.progress import Progress
 
 if TYPE_CHECKING:
     from mad.quality.run import Measure
+    from mad.quality.sensitivity import Trial
 
 
 HELP = "measure scorers on labelled public series"
@@ -21,7 +23,7 @@ DESCRIPTION = "Measures scorers and compares them with published results."
 
 
 def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-    """Adds the command `quality`."""
+    """Adds the commands `quality` and `sensitivity`."""
     what = command.add_subparsers(title="benches", metavar="BENCH", dest="bench", required=True)
     quality = what.add_parser(
         "quality",
@@ -39,6 +41,27 @@ def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentPars
     )
     arguments.add_json(quality)
     quality.set_defaults(run=run)
+    own = what.add_parser(
+        "sensitivity",
+        parents=[common],
+        help="count the alarms of each sensitivity on your own recording",
+        description="Judges a recording with each sensitivity and recommends one: with a truth the "
+        "one with the best F1 of incidents, else the most sensitive one that stays quiet.",
+    )
+    own.add_argument("recording", metavar="INPUT", help="a file or a folder, as mad detect reads")
+    own.add_argument(
+        "--truth", metavar="FILE", help="true incidents, as mad evaluate reads; else none is true"
+    )
+    own.add_argument(
+        "--per-week",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="incidents a week that are acceptable in a recording without a fault (default: 1)",
+    )
+    settings.add_config(own)
+    arguments.add_json(own)
+    own.set_defaults(run=run_sensitivity)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,6 +83,82 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(results)
     return errors.FINE
+
+
+def run_sensitivity(args: argparse.Namespace) -> int:
+    """Runs `mad bench sensitivity`."""
+    from mad.quality.sensitivity import SENSITIVITIES, recommended, trials
+
+    tried: list[Trial] = []
+    written = settings.load(args.config, verbose=args.verbose)
+    config = json.loads(written) if written else None
+    with (
+        errors.input_of(f"{args.recording} cannot be judged"),
+        Progress("sensitivities", len(SENSITIVITIES), worth=True, unit="runs") as bar,
+    ):
+        for trial in trials(args.recording, args.truth, config):
+            tried.append(trial)
+            bar.reached(len(tried))
+    best = recommended(tried, args.per_week)
+    if args.json:
+        listed = [
+            asdict(one)
+            | {"rows_per_week": one.rows_per_week, "incidents_per_week": one.incidents_per_week}
+            for one in tried
+        ]
+        print_json({"trials": listed, "recommended": best and best.sensitivity})
+    else:
+        _print_trials(tried, best)
+    return errors.FINE
+
+
+def _print_trials(tried: list[Trial], best: Trial | None) -> None:
+    from rich.table import Table
+
+    from mad.report import terminal
+
+    console = terminal.console()
+    first = tried[0]
+    console.print(
+        f"{first.rows:,} rows of {first.series:,} series, {first.weeks * 7:.2g} days",
+        highlight=False,
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Sensitivity", no_wrap=True)
+    columns = ["Flagged rows", "a series and week", "Incidents", "a week"]
+    if first.f1 is not None:
+        columns += ["found", "missed", "false", "F1"]
+    for name in columns:
+        table.add_column(name, justify="right")
+    for one in tried:
+        cells = [
+            f"{one.flagged:,}",
+            f"{one.rows_per_week:.3g}",
+            f"{one.incidents:,}",
+            f"{one.incidents_per_week:.3g}",
+        ]
+        if one.f1 is not None:
+            cells += [str(one.found), str(one.missed), str(one.false), f"{one.f1:.2f}"]
+        table.add_row(one.sensitivity, *cells)
+    console.print(table)
+    if best is None:
+        console.print(
+            "No recommendation: the recording is shorter than a day. Give a longer one without a "
+            "fault, or --truth FILE.",
+            highlight=False,
+        )
+        return
+    why = (
+        f"the best F1 of incidents, {best.f1:.2f}"
+        if best.f1 is not None
+        else f"{best.incidents_per_week:.2g} incidents a week, if the recording has no fault"
+    )
+    console.print(f"Recommended: {best.sensitivity} ({why}).", highlight=False)
+    console.print(
+        "Set score.sensitivity in the file of --config, or "
+        f"MAD_SCORE__SENSITIVITY={best.sensitivity}.",
+        highlight=False,
+    )
 
 
 def _figures(folder: Path, scorers: list[str]) -> dict[str, list[Measure]]:

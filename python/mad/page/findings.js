@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { changeWords } from "./chart.js";
-import { between, clock, count, duration, entityName, latency, moment, plural, quantity, share, short, signalName, unitOf, visible } from "./format.js";
+import { between, capitalized, clock, count, duration, entityName, latency, moment, plural, quantity, share, short, signalName, unitOf, visible } from "./format.js";
 import { incidentLink } from "./overview.js";
 import { sparkline } from "./spark.js";
 import { severityBadge } from "./states.js";
@@ -97,6 +97,24 @@ export function evidence(found, values) {
     h("h3", {}, "Checked, nothing found"),
     sentences(explanation.checks),
   );
+}
+
+/** The requests of the culprit by version and by host, those with most failures first; null where they
+ * are not known or come from one only. */
+export function served(found) {
+  const [first] = found.ranking.culprits;
+  const of = [found, ...found.members].find((one) => one.service === first?.service && one.endpoint === first?.endpoint);
+  const tables = ["version", "host"].map((kind) => {
+    const all = (of?.subsets ?? []).filter((one) => one.kind === kind);
+    if (all.length < 2) return null;
+    const worst = all.toSorted((a, b) => b.errors - a.errors || (b.typical_latency_ms ?? 0) - (a.typical_latency_ms ?? 0));
+    const line = (one) => h("tr", {}, h("th", { scope: "row" }, short(visible(one.name), 60)), h("td", {}, count(one.requests)), h("td", {}, `${count(one.errors)} (${share(one.errors / one.requests)})`), h("td", {}, latency(one.typical_latency_ms ?? NaN)));
+    const heads = [capitalized(kind), "Requests", "Failed", "Typical latency"].map((name) => h("th", { scope: "col" }, name));
+    const more = all.length > 8 ? h("p", { class: "hint" }, `${plural(all.length - 8, `more ${kind}`)} not shown.`) : null;
+    return [h("table", { class: "served" }, h("caption", { class: "unseen" }, `Requests by ${kind}`), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, worst.slice(0, 8).map(line))), more];
+  });
+  if (!tables.some(Boolean)) return null;
+  return h("div", { class: "card" }, h("h2", {}, "Who served its requests"), h("p", { class: "hint" }, `The flagged rows of ${short(entityName({ service: first.service, endpoint: first.endpoint }), 80)}.`), tables);
 }
 
 /** One signal; of `isCut` rows the number is that of the look-back window, and is left out. */

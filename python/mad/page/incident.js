@@ -4,7 +4,7 @@ import { activity } from "./activity.js";
 import { ask } from "./api.js";
 import { chart, closeCharts, requestsTitle } from "./chart.js";
 import { announce, h } from "./dom.js";
-import { changesList, evidence, explanation, facts, logs, next, roles, similar, traces } from "./findings.js";
+import { changesList, evidence, explanation, facts, logs, next, roles, served, similar, traces } from "./findings.js";
 import { capitalized, clock, entityName, short, signalName, visible } from "./format.js";
 import { propagation } from "./map.js";
 import { markdown } from "./markdown.js";
@@ -49,7 +49,7 @@ export function incident(view, { name, reload }) {
     h(
       "div",
       { class: "two" },
-      h("div", {}, slot("charts", "Charts"), slot("map", "How it spread"), slot("evidence", "Evidence")),
+      h("div", {}, slot("charts", "Charts"), slot("map", "How it spread"), slot("evidence", "Evidence"), slot("served", "Versions and hosts")),
       h("div", {}, slot("next", "What to do next"), slot("why", "Explanation"), slot("changes", "Changes"), slot("log", "Log"), slot("traces", "Traces"), forms.element, slot("similar", "Similar incidents")),
     ),
   );
@@ -76,6 +76,7 @@ export function incident(view, { name, reload }) {
     part("charts", [series, context.changes], () => charts(found, context.changes));
     part("map", [one.chain, one.members, one.ranking.culprits], () => propagation(found, slots.map.clientWidth - 40));
     part("evidence", [one.ranking, one.explanation.checks, context.evidence], () => evidence(found, context.evidence));
+    part("served", [one.subsets, one.members, one.ranking.culprits], () => served(found));
     part("next", one.explanation, () => next(found));
     part("why", one.explanation, () => explanation(found));
     part("changes", context.changes, () => changesList(context.changes));
