@@ -79,7 +79,27 @@ def test_answers_the_five_questions(view: View, server: Filled) -> None:
     said = view.page.locator(".plot").first.get_attribute("aria-label") or ""
     assert "9 of 59" in said and "The incident lasts from 10:50" in said
     view.page.locator(".chart summary").first.click()
-    assert view.page.locator(".chart table tbody tr").count() == 59
+    expect(view.page.locator(".chart table tbody tr")).to_have_count(59)
+
+
+def test_a_failing_version_is_named_and_compared(browser: Browser, tmp_path: Path) -> None:
+    requests = an_hour(bad=range(0))
+    for number, one in enumerate(requests):
+        is_new = one["service"] == "payments" and "T10:5" in one["timestamp"] and number % 4 == 0
+        one["version"] = "2.0 <b>" if is_new else "1.9"
+        one["status_code"] = 500 if is_new else 200
+    with Server(tmp_path, "--no-ticks") as server:
+        server.post("/v1/ingest/requests", lines(requests))
+        (incident,) = server.get("/v1/query/incidents")["data"]
+        with viewing(browser, server.url) as view:
+            view.open(f"#/incidents/{incident['id']}")
+            expect(view.page.locator(".role.root")).to_contain_text("Version 2.0 <b> failed in 100 %")
+            table = view.page.locator(".served table")
+            expect(table).to_have_count(1)
+            expect(table.locator("tbody th")).to_have_text(["2.0 <b>", "1.9"])
+            expect(table.locator("tbody tr").first).to_contain_text("(100 %)")
+            assert "Roll back version 2.0 <b> of payments" in view.text(".next")
+            assert faults(view.page) == [] and view.errors == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
