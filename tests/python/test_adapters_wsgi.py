@@ -105,6 +105,15 @@ def test_a_bare_app(receiver: Receiver, sender: Sender) -> None:
     assert (request["endpoint"], request["method"]) == ("/here", "GET")
 
 
+def test_version_and_host_are_those_of_the_process(receiver: Receiver, sender: Sender) -> None:
+    app = MadMiddleware(plain, "shop", sender=sender, version="1.5.0", host="shop-7f9c")
+    with serving(app) as url:
+        assert get(url + "/here")[0] == 200
+    for kind in ("requests", "spans"):
+        (one,) = receiver.wait(kind, 1)
+        assert (one["version"], one["host"]) == ("1.5.0", "shop-7f9c")
+
+
 @pytest.mark.parametrize("where", ["call", "body", "exc_info"])
 def test_an_exception_is_sent_with_its_stack_trace(
     receiver: Receiver, sender: Sender, where: str

@@ -93,7 +93,9 @@ def test_a_failing_version_is_named_and_compared(browser: Browser, tmp_path: Pat
         (incident,) = server.get("/v1/query/incidents")["data"]
         with viewing(browser, server.url) as view:
             view.open(f"#/incidents/{incident['id']}")
-            expect(view.page.locator(".role.root")).to_contain_text("Version 2.0 <b> failed in 100 %")
+            expect(view.page.locator(".role.root")).to_contain_text(
+                "Version 2.0 <b> failed in 100 %"
+            )
             table = view.page.locator(".served table")
             expect(table).to_have_count(1)
             expect(table.locator("tbody th")).to_have_text(["2.0 <b>", "1.9"])

@@ -41,6 +41,8 @@ class Recorder:
     """Records requests of `service` through a sender, either a given one or a new one for `url`.
 
     Paths that begin with one of `skip` are ignored. `clock` provides the times of records.
+    `version` and `host` are those of this process; where they are given, an incident names the
+    version or host that fails alone.
     """
 
     def __init__(
@@ -52,6 +54,8 @@ class Recorder:
         sender: Sender | None = None,
         clock: Clock | None = None,
         skip: Sequence[str] = (),
+        version: str = "",
+        host: str = "",
     ) -> None:
         if (sender is None) == (url is None):
             raise ValueError("give either url or sender")
@@ -59,6 +63,8 @@ class Recorder:
         self.sender = sender if sender is not None else Sender(url or "", token)
         self.clock = clock if clock is not None else Clock()
         self._skip = tuple(skip)
+        #: The fields of this process in its requests and spans.
+        self.process = {name: text for name, text in (("version", version), ("host", host)) if text}
 
     def skips(self, path: str) -> bool:
         """Whether requests of a path are ignored."""
@@ -85,10 +91,19 @@ class Middleware(Generic[App]):
         sender: Sender | None = None,
         clock: Clock | None = None,
         skip: Sequence[str] = (),
+        version: str = "",
+        host: str = "",
     ) -> None:
         self.app = app
         self.recorder = Recorder(
-            service, url=url, token=token, sender=sender, clock=clock, skip=skip
+            service,
+            url=url,
+            token=token,
+            sender=sender,
+            clock=clock,
+            skip=skip,
+            version=version,
+            host=host,
         )
 
 
@@ -132,7 +147,8 @@ class Exchange:
                 "status_code": status,
                 "latency_ms": latency,
                 "trace_id": self.trace_id,
-            },
+            }
+            | recorder.process,
         )
         self._span(f"{self.method} {endpoint}", latency, status >= 500, "server")
         self._log(f"{self.method} {endpoint}")
@@ -180,7 +196,7 @@ class Exchange:
             "duration_ms": ms,
             "status": "error" if failed else "ok",
             "kind": kind,
-        }
+        } | self.recorder.process
         self.recorder.sender.send("spans", record | {"peer": peer} if peer else record)
 
 
