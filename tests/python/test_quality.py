@@ -252,5 +252,12 @@ def test_a_recording_is_judged_with_each_sensitivity(
     assert document["recommended"] in sensitivity.SENSITIVITIES
     assert main(["bench", "sensitivity", str(path)]) == 0
     assert "2,000 rows of 1 series, 1.4 days" in capsys.readouterr().out
+    truth = tmp_path / "truth.json"
+    start, end = "2026-03-09T20:00:00Z", "2026-03-09T21:00:00Z"
+    truth.write_text(json.dumps([{"service": "db", "endpoint": "", "start": start, "end": end}]))
+    assert main(["bench", "sensitivity", str(path), "--truth", str(truth), "--json"]) == 0
+    tried = json.loads(capsys.readouterr().out)["trials"]
+    assert all(one["found"] + one["missed"] == 1 for one in tried)
+    assert [one["false"] + one["found"] for one in tried] == [one["incidents"] for one in tried]
     path.write_text("timestamp,service,metric,value\n")
     assert main(["bench", "sensitivity", str(path)]) == 3
