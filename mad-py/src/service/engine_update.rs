@@ -19,7 +19,9 @@ use crate::service::seen::{FailureRecord, LineRecord, SeenBatch};
 /// The result of a batch, a tick or a command, as records for the journal's tables.
 #[pyclass(module = "mad._core", frozen)]
 pub struct EngineUpdate {
+    /// Without the rows of metrics, which `points` holds.
     update: mad_core::Update,
+    has_news: bool,
     accepted: u64,
     incidents: Vec<IncidentRecord>,
     points: Vec<PointBlock>,
@@ -49,8 +51,7 @@ impl EngineUpdate {
     /// Whether there are rows, changes or accepted levels.
     #[getter]
     fn has_news(&self) -> bool {
-        let update = &self.update;
-        !(update.rows.is_empty() && update.changes.is_empty() && update.levels.is_empty())
+        self.has_news
     }
 
     /// Why records were not taken: counts by reason, and the first of each with their positions.
@@ -117,7 +118,7 @@ impl EngineUpdate {
     /// Of a pipeline that has just done it.
     pub fn new(
         pipeline: &mad_core::Pipeline,
-        update: mad_core::Update,
+        mut update: mad_core::Update,
         accepted: u64,
         seen: SeenBatch,
     ) -> PyResult<Self> {
@@ -129,6 +130,11 @@ impl EngineUpdate {
         let records = changed.values().map(|incident| incident_record(pipeline, incident));
         let incidents = records.collect::<PyResult<_>>()?;
         let points = point_blocks(&update.rows)?;
-        Ok(Self { update, accepted, incidents, points, seen })
+        let has_news =
+            !(update.rows.is_empty() && update.changes.is_empty() && update.levels.is_empty());
+        // A body of 32 MB may close more than a million steps, each with a row of half a kilobyte.
+        update.rows.retain(|row| row.requests.is_some());
+        update.rows.shrink_to_fit();
+        Ok(Self { update, has_news, accepted, incidents, points, seen })
     }
 }
