@@ -200,6 +200,9 @@ fn traces_of_other_tools() {
         {"traceId":"1KqvU1dT3xpfvDFtGMbOTg==","spanId":"iPBX+/rJb6I=","parentSpanId":"iPBX+/rJb6E=","name":"x",
         "startTimeUnixNano":"1767696300000000000","endTimeUnixNano":"1767696300050000000"}]}]}]}"#;
     assert_eq!(summary("tempo.json", tempo), "otlp-json|2|cart 2|||150|2026-01-06T10:45:00Z");
+    let jaeger = r#"{"result":{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"cart"}}]},
+        "scopeSpans":[{"spans":[{"traceId":"01","spanId":"02","name":"a","kind":2,"startTimeUnixNano":"1767696300000000000","endTimeUnixNano":"1767696300100000000"}]}]}]}}"#;
+    assert_eq!(summary("v3.json", jaeger), "otlp-json|1|cart 1|||100|2026-01-06T10:45:00Z");
     let skywalking = r#"{"data":{"trace":{"spans":[
         {"traceId":"a","segmentId":"s1","spanId":0,"parentSpanId":-1,"refs":[],"serviceCode":"web",
          "startTime":1767696300000,"endTime":1767696300100,"endpointName":"/a","type":"Entry","isError":false},
@@ -268,6 +271,12 @@ fn results_of_load_tests_and_proxies() {
             "1767696300.000    345 10.0.0.1 TCP_MISS/200 1234 GET http://shop/a - HIER_DIRECT/10.0.0.2 text/html\n\
              1767696301.000      5 10.0.0.1 TCP_TUNNEL/503 123 CONNECT pay:443 user HIER_NONE/- -\n",
             "squid|2|pay 1 shop 1||200 1 503 1|350|2026-01-06T10:45:00Z",
+        ),
+        (
+            "shop.log",
+            "[pid: 12|app: 0|req: 1/9] 10.0.0.1 () {40 vars in 500 bytes} [Tue Jan  6 10:45:00 2026] GET /a?b= => generated 2 => generated 12 bytes in 30 msecs (HTTP/1.1 200) 2 headers in 80 bytes (1 switches on core 0)\n\
+             [pid: 12|app: 0|req: 2/10] 10.0.0.1 () {40 vars in 500 bytes} [Tue Jan  6 10:45:01 2026] POST /a => generated 12 bytes in 5000 micros via sendfile() (HTTP/1.1 502) 2 headers in 80 bytes (1 switches on core 0)\n",
+            "uwsgi|2|shop 2||200 1 502 1|35|2026-01-06T10:45:00Z",
         ),
     ] {
         assert_eq!(summary(name, text), want, "{name}");

@@ -150,6 +150,7 @@ fn line_reader(
         FileFormat::Gatling => Box::new(load::GatlingReader::new(options)),
         FileFormat::Vegeta => Box::new(load::VegetaReader::new(options)),
         FileFormat::Squid => Box::new(access::SquidReader::new(options)),
+        FileFormat::Uwsgi => Box::new(access::UwsgiReader::new(options)),
         FileFormat::Influx | FileFormat::Graphite => {
             Box::new(line_metrics::MetricLines::new(format, options))
         }

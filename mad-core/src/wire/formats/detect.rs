@@ -1,6 +1,6 @@
 //! The rules that find the format of a file.
 
-use super::access::{elb_format, is_clf, is_envoy, is_haproxy, is_iis, is_squid};
+use super::access::{elb_format, is_clf, is_envoy, is_haproxy, is_iis, is_squid, is_uwsgi};
 use super::container_line::runtime_of;
 use super::format::FileFormat;
 use super::json_logs::is_json_log;
@@ -137,7 +137,7 @@ pub(super) fn of_lines(name: &str, text: &str) -> Option<FileFormat> {
     } else {
         &lines
     };
-    let rules: [fn(&str) -> Option<FileFormat>; 15] = [
+    let rules: [fn(&str) -> Option<FileFormat>; 16] = [
         |line| is_report(line).then_some(FileFormat::Locust),
         |line| is_k6_json(line).then_some(FileFormat::K6),
         |line| is_vegeta(line).then_some(FileFormat::Vegeta),
@@ -148,6 +148,7 @@ pub(super) fn of_lines(name: &str, text: &str) -> Option<FileFormat> {
         elb_format,
         |line| is_iis(line).then_some(FileFormat::Iis),
         |line| is_squid(line).then_some(FileFormat::Squid),
+        |line| is_uwsgi(line).then_some(FileFormat::Uwsgi),
         metric_line,
         runtime_of,
         |line| is_json_log(line).then_some(FileFormat::JsonLogs),

@@ -57,6 +57,8 @@ pub enum FileFormat {
     Iis,
     /// The native access log of Squid.
     Squid,
+    /// The request log of uWSGI.
+    Uwsgi,
     /// Lines of the layout that the options give.
     Pattern,
     /// JSON logs of any shape, one object a line.
@@ -124,6 +126,7 @@ impl FileFormat {
         Self::Haproxy,
         Self::Iis,
         Self::Squid,
+        Self::Uwsgi,
         Self::Pattern,
         Self::JsonLogs,
         Self::LogTable,
@@ -172,6 +175,7 @@ impl FileFormat {
             Self::Haproxy => "haproxy",
             Self::Iis => "iis",
             Self::Squid => "squid",
+            Self::Uwsgi => "uwsgi",
             Self::Pattern => "pattern",
             Self::JsonLogs => "json-logs",
             Self::LogTable => "log-table",
@@ -209,6 +213,7 @@ impl FileFormat {
             Self::Haproxy => "log of HAProxy",
             Self::Iis => "log in the W3C extended format (IIS)",
             Self::Squid => "access log of Squid",
+            Self::Uwsgi => "request log of uWSGI",
             Self::Pattern => "lines of the given pattern",
             Self::JsonLogs => "JSON log",
             Self::LogTable => "export of a log query as CSV (CloudWatch, Azure Monitor)",
@@ -267,6 +272,7 @@ impl FileFormat {
             | Self::K6
             | Self::Wrk
             | Self::Squid
+            | Self::Uwsgi
             | Self::Gatling
             | Self::Vegeta
             | Self::Hey

@@ -11,6 +11,7 @@ mod layout_parse;
 mod plan;
 mod squid;
 mod tokens;
+mod uwsgi;
 
 use super::output::Output;
 use super::{Code, Unit};
@@ -25,6 +26,7 @@ pub(super) use haproxy::{HaproxyReader, is_haproxy};
 pub(super) use iis::{IisReader, is_iis};
 pub(super) use layout::LayoutReader;
 pub(super) use squid::{SquidReader, is_squid};
+pub(super) use uwsgi::{UwsgiReader, is_uwsgi};
 
 /// Status that a client gets that left before the answer: nginx's own number for it.
 pub(super) const CLIENT_LEFT: u16 = 499;

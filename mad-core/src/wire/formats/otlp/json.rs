@@ -119,8 +119,8 @@ impl DocumentReader for OtlpJsonReader {
 impl OtlpJsonReader {
     fn request(&mut self, request: &RawValue, line: u64, out: &mut Output<'_>) {
         let mut request = members(request);
-        // the answer of Tempo's second version
-        if let Some(inner) = request.get("trace") {
+        // answers of Tempo's second version, and of Jaeger's third
+        if let Some(inner) = request.get("trace").or_else(|| request.get("result")) {
             request = members(inner);
         }
         let mut to = Context {
