@@ -14,7 +14,7 @@ JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds bench-core bench-metrics bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-logs bench-culprits fuzz clean
+.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds bench-core bench-metrics bench-forest bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-logs bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -163,6 +163,9 @@ bench-core: $(VENV)/.installed $(VENV)/.tested ## compare CPU and memory with Du
 
 bench-metrics: $(VENV)/.installed $(VENV)/.tested ## compare metrics with pandas; measure state and memory
 	$(BIN)/python benches/metrics.py
+
+bench-forest: $(VENV)/.installed $(VENV)/.tested ## compare the Isolation Forest with scikit-learn
+	$(BIN)/python benches/forest.py
 
 bench-graph: $(VENV)/.installed $(VENV)/.tested ## measure a service graph of a million spans
 	$(BIN)/python benches/graph.py

@@ -6,11 +6,14 @@
 mod mutation;
 mod seeds;
 
+use std::time::Duration;
+
 use mad_core::export::prometheus_text;
+use mad_core::forest::WindowedForestConfig;
 use mad_core::score::{
-    BinomialScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, ExtremeScorer, GaugeScorer,
-    Learn, LongScorer, MadConfig, MadScorer, Scorer, SeasonalScorer, ShiftScorer, SilenceScorer,
-    SlopeScorer,
+    BinomialScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, ErrorSpikeScorer, EwmaScorer,
+    ExtremeScorer, ForestScorer, GaugeScorer, Learn, LimitScorer, LongScorer, MadConfig, MadScorer,
+    Scorer, SeasonalScorer, ShiftScorer, SilenceScorer, SlopeScorer, ZScorer,
 };
 use mad_core::series::Glob;
 use mad_core::telemetry::RouteTemplates;
@@ -202,6 +205,13 @@ pub fn observe(data: &[u8]) {
     add(SilenceScorer::new(None, 4.0).map(|one| Box::new(one) as _));
     add(BinomialScorer::learning(32, 100.0, 4.0).map(|one| Box::new(one) as _));
     add(GaugeScorer::new(level, 4.0).map(|one| Box::new(one) as _));
+    add(EwmaScorer::new(3.0).map(|one| Box::new(one) as _));
+    add(ZScorer::new(32, both, 3.0).map(|one| Box::new(one) as _));
+    let window = Duration::from_secs(300);
+    add(ErrorSpikeScorer::new(0.2, 5, window).map(|one| Box::new(one) as _));
+    add(LimitScorer::new(1.0).map(|one| Box::new(one) as _));
+    let forest = WindowedForestConfig { window: 32, every: 16, warm_up: 8, ..Default::default() };
+    add(ForestScorer::new(forest).map(|one| Box::new(one) as _));
     scorers.push(Box::new(ExtremeScorer::new(both)));
     let mut at = Timestamp::from_seconds(1_767_693_600);
     for one in data.chunks_exact(11).take(400) {

@@ -66,6 +66,8 @@ mod _core {
     #[pymodule_export]
     use super::results::metric_ranking::{MetricCulprit, MetricRanking};
     #[pymodule_export]
+    use super::results::opinions::check_scorers;
+    #[pymodule_export]
     use super::results::ranking::{Culprit, Ranking};
     #[pymodule_export]
     use super::results::report::Report;
@@ -99,6 +101,8 @@ mod _core {
     use super::stages::guardrails::Guardrails;
     #[pymodule_export]
     use super::stages::incident_grouper::IncidentGrouper;
+    #[pymodule_export]
+    use super::stages::isolation_forest::IsolationForest;
     #[pymodule_export]
     use super::stages::log_templates::LogTemplates;
     #[pymodule_export]

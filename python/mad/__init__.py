@@ -10,7 +10,8 @@
 The detector needs no training and no labels. The Rust core does the work; this package moves
 tables and bytes. Every stage can be used alone: `FeatureBuilder`, `RowScorer`, `Guardrails`,
 `IncidentGrouper`, `CulpritRanker`, `TemplateExplainer`, `ServiceGraph`, and for a single series
-`MadScorer`, `SlopeScorer`, `SilenceScorer` and `BinomialScorer`. `LogTemplates` finds the templates
+`MadScorer`, `SlopeScorer`, `SilenceScorer` and `BinomialScorer`. `IsolationForest` scores rows of
+any numbers. `LogTemplates` finds the templates
 of log lines.
 """
 
@@ -25,6 +26,7 @@ from mad._core import (
     Incident,
     IncidentGrouper,
     InternalError,
+    IsolationForest,
     LogTemplates,
     MadScorer,
     MetricCulprit,
@@ -70,6 +72,7 @@ __all__ = [
     "Incident",
     "IncidentGrouper",
     "InternalError",
+    "IsolationForest",
     "LogTemplates",
     "MadScorer",
     "MetricCulprit",

@@ -27,6 +27,7 @@ __all__ = [
     "IncidentGrouper",
     "Inspector",
     "InternalError",
+    "IsolationForest",
     "LogTemplates",
     "MadScorer",
     "MetricCulprit",
@@ -56,6 +57,7 @@ __all__ = [
     "__version__",
     "check_arrow_stream",
     "check_config",
+    "check_scorers",
     "columns_of",
     "config_problems",
     "count_records",
@@ -173,10 +175,15 @@ def detect(
     edges: Any | None = None,
     state: bytes | None = None,
     learn: bool = False,
+    scorers: Sequence[str] | None = None,
 ) -> Report:
     """Detects over tables in memory: they are sorted by time, and then the stream runs to its end.
     The rates of error and warning lines of each service are judged like other signals.
-    `state` is the checkpoint of the pipeline to continue from; with `learn`, nothing is flagged."""
+    `state` is the checkpoint of the pipeline to continue from; with `learn`, nothing is flagged.
+    `scorers` are methods that judge the rows too."""
+
+def check_scorers(names: Sequence[str]) -> None:
+    """Checks the names of methods. Raises ValueError for a name or a weight that is not valid."""
 
 def json_lines(body: bytes) -> bytes: ...
 def columns_of(kind: str) -> tuple[list[str], list[str]]:
@@ -716,6 +723,19 @@ class Report:
     @property
     def scored_metrics(self) -> Table: ...
     @property
+    def methods(self) -> Table:
+        """The judgements of the methods that `scorers` named, one for each method and row.
+
+        Columns: bucket_ts, service, endpoint (of a metric its resource), method, is_anomaly,
+        severity, score (0 to 1, 0.5 at the threshold), signal, value, expected, expected_low,
+        expected_high, health (of `ewma`, 0 to 100), members and votes (of the ensembles `vote` and
+        `weighted`). NaN where a method has no such number; empty without `scorers`."""
+    @property
+    def method_summaries(self) -> Table:
+        """One line for each of these methods: method, weight, rows, flagged, entities (with a
+        flagged row), first (time of the first flagged row), first_service, first_endpoint, drifts
+        (times that the rows no longer resembled those of the model's last fit)."""
+    @property
     def incidents(self) -> list[Incident]: ...
     @property
     def rejected(self) -> dict[str, Any]: ...
@@ -1032,6 +1052,50 @@ class MadScorer:
         and expected_high, each as long as `values`."""
     @property
     def points(self) -> int: ...
+
+@final
+class IsolationForest:
+    """An Isolation Forest (Liu, Ting and Zhou, 2008): how few random splits separate a row from the
+    others.
+
+    Each of `n_trees` trees (1 to 10,000) is grown on `sample_size` random rows (2 to 4,096).
+    `contamination` is the share of the fitted rows to flag: 0 flags none of them, 1 every row, None
+    scores above 0.5. The same `seed` gives the same forest on every machine. Raises ValueError
+    for a value out of its range.
+
+    Rows are an array of floats (rows, features), or what numpy makes one of. NaN is a missing value
+    and goes left at every split; rows that do not differ have the score 0.5. The scores are those
+    of `-score_samples` of scikit-learn within sampling error.
+
+    >>> import numpy as np
+    >>> import mad
+    >>> usual = np.random.default_rng(1).normal(size=(500, 3))
+    >>> forest = mad.IsolationForest(contamination=0.01).fit(usual)
+    >>> forest.predict([[0.0, 0.0, 0.0], [9.0, 9.0, 9.0]]).tolist()
+    [False, True]
+    """
+
+    def __new__(
+        cls,
+        n_trees: int = 100,
+        sample_size: int = 256,
+        contamination: float | None = None,
+        seed: int = 42,
+    ) -> IsolationForest: ...
+    def fit(self, rows: Any) -> IsolationForest:
+        """Fits the forest to rows of features, in place of an earlier fit, and returns it. Raises
+        ValueError without a row or a feature."""
+    def score(self, rows: Any) -> npt.NDArray[np.float64]:
+        """The score of each row, 0 to 1: the higher, the easier it is to separate. Raises
+        ValueError before `fit`, and for another number of features."""
+    def predict(self, rows: Any) -> npt.NDArray[np.bool_]:
+        """Whether each row has a score above `threshold`. Raises as `score` does."""
+    @property
+    def threshold(self) -> float | None:
+        """Score above which a row is flagged; None before `fit`."""
+    @property
+    def n_features(self) -> int | None:
+        """Features of a row; None before `fit`."""
 
 @final
 class SlopeScorer:
@@ -1433,11 +1497,12 @@ class DetectRun:
         names: Sequence[str] | None = None,
         service: str | None = None,
         pattern: str | None = None,
+        scorers: Sequence[str] | None = None,
     ) -> DetectRun:
         """`sources` is the number of sources of requests, or the kind or `format:NAME` of each
         source; `service` and `pattern` are options of such formats. `state` is
         the checkpoint of the pipeline to continue from; with `learn`, nothing is flagged. `names`
-        are the names of the sources in messages."""
+        are the names of the sources in messages; `scorers` are methods that judge the rows too."""
     def problem(self) -> str | None:
         """Why the input as a whole was not read: nothing, or less than `intake.min_accepted`, of a
         source or of a kind of records was accepted; None when enough was accepted."""
@@ -1462,6 +1527,8 @@ class DetectRun:
         """Lines of the file of services since the last call."""
     def take_scored_metrics_csv(self) -> bytes:
         """Lines of the scored file of metrics since the last call."""
+    def take_methods_csv(self) -> bytes:
+        """Lines of the file of methods since the last call."""
     @property
     def read(self) -> dict[str, Any]:
         """The records read so far, by kind."""

@@ -8,13 +8,14 @@ mod prometheus;
 
 pub(crate) use csv::push_field;
 pub use csv::{
-    unescaped, write_features_header, write_features_row, write_scored_header, write_scored_points,
-    write_scored_points_header, write_scored_row,
+    unescaped, write_features_header, write_features_row, write_opinion, write_opinions_header,
+    write_scored_header, write_scored_points, write_scored_points_header, write_scored_row,
 };
 pub use documents::{
     BurnDocument, ChangeDocument, ClockFaultDocument, CulpritDocument, DeviationDocument, Document,
     EntityDocument, EntitySummary, EvidenceDocument, IncidentDocument, LevelDocument, LinkDocument,
-    MemberDocument, PeakDocument, RankingDocument, RejectedDocument, RejectedRecord,
-    SCHEMA_VERSION, SeriesDocument, SignalSeries, SimilarDocument, SloDocument, SubsetDocument,
+    MemberDocument, MethodDocument, PeakDocument, RankingDocument, RejectedDocument,
+    RejectedRecord, SCHEMA_VERSION, SeriesDocument, SignalSeries, SimilarDocument, SloDocument,
+    SubsetDocument,
 };
 pub use prometheus::prometheus_text;

@@ -13,6 +13,7 @@
 //! | [`MadScorer`], [`CountScorer`], [`EventScorer`], [`RateScorer`], [`GaugeScorer`] | the likelihoods of latencies, counts, rare events, rates and gauges |
 //! | [`RunningTotal`] | nothing: it recognises running totals and gives their increase |
 //! | [`BinomialScorer`], [`CusumScorer`], [`DifferenceScorer`], [`DoubleMadScorer`], [`ExtremeScorer`], [`LongScorer`], [`SeasonalScorer`], [`ShiftScorer`], [`SilenceScorer`], [`SlopeScorer`] | one view each, to be used alone |
+//! | [`EwmaScorer`], [`ZScorer`], [`ErrorSpikeScorer`], [`LimitScorer`], [`ForestScorer`] | the rules of other detectors ([`method`](crate::method)) |
 //!
 //! # Examples
 //!
@@ -41,8 +42,10 @@ mod cusum;
 mod difference;
 mod double_mad;
 mod events;
+mod ewma;
 mod extreme;
 mod first_sight;
+mod forest;
 mod from_memory;
 mod gaps;
 mod gauge;
@@ -63,6 +66,7 @@ mod rate;
 mod rate_baseline;
 mod row_scorer;
 mod row_scores;
+mod rules;
 mod run_combiner;
 mod running_total;
 #[expect(clippy::module_inception, reason = "the file holds the type `Score`")]
@@ -80,6 +84,7 @@ mod slope;
 mod tail;
 mod tail_season;
 mod tally_rows;
+mod zscore;
 
 pub use binomial::BinomialScorer;
 pub(crate) use block_cusum::DriftAlarm;
@@ -88,7 +93,9 @@ pub use cusum::CusumScorer;
 pub use difference::DifferenceScorer;
 pub use double_mad::DoubleMadScorer;
 pub use events::EventScorer;
+pub use ewma::EwmaScorer;
 pub use extreme::ExtremeScorer;
+pub use forest::ForestScorer;
 pub(crate) use gaps::Gaps;
 pub use gauge::GaugeScorer;
 pub use likelihood::Likelihood;
@@ -99,6 +106,7 @@ pub(crate) use range_seen::is_share;
 pub use rate::RateScorer;
 pub use row_scorer::RowScorer;
 pub use row_scores::{RowScores, SignalScore};
+pub use rules::{ErrorSpikeScorer, LimitScorer};
 pub(crate) use running_total::BecomesSeries;
 pub use running_total::RunningTotal;
 pub(crate) use score::score_of;
@@ -112,3 +120,4 @@ pub use signal_scores::{NewLevel, SignalScores};
 pub use silence_scorer::SilenceScorer;
 pub use slope::SlopeScorer;
 pub use tail::{band_z, neg_log10_sf, normal_equivalent};
+pub use zscore::ZScorer;

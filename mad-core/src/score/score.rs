@@ -20,6 +20,8 @@ pub enum ScaleSource {
     MeanAbsoluteDeviation,
     /// The 5th or 95th percentile, because the tail on this side is longer than the MAD says.
     Tail,
+    /// The standard deviation.
+    StandardDeviation,
     /// The configured floor, because past values hardly differ.
     Floor,
     /// The counting noise that a rate or count of this size must have.

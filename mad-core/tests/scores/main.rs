@@ -5,7 +5,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod classical;
+mod forests;
 mod learning;
+mod methods;
 mod robust;
 mod running_totals;
 mod scorers;

@@ -4,10 +4,10 @@
 use mad_core::config::ScoreConfig;
 use mad_core::feature::{FeatureRow, RowKind};
 use mad_core::score::{
-    BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, ExtremeScorer,
-    Learn, Likelihood, LongScorer, MadConfig, MadScorer, RateScorer, RowScorer, Score, Scorer,
-    SeasonalScorer, SeriesScorer, ShiftScorer, SignalScore, SignalScorer, band_z, neg_log10_sf,
-    normal_equivalent,
+    BinomialScorer, CountScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, EwmaScorer,
+    ExtremeScorer, Learn, Likelihood, LongScorer, MadConfig, MadScorer, RateScorer, RowScorer,
+    Score, Scorer, SeasonalScorer, SeriesScorer, ShiftScorer, SignalScore, SignalScorer, ZScorer,
+    band_z, neg_log10_sf, normal_equivalent,
 };
 use mad_core::series::{Direction, EntityId, Sample, Signal, SignalKind};
 use mad_core::time::Timestamp;
@@ -177,6 +177,9 @@ fn cases() -> Vec<Case> {
         view("difference", Box::new(DifferenceScorer::new(1, Both, BAND).unwrap()), Both),
         view("jump", Box::new(DifferenceScorer::new(25, Down, BAND).unwrap()), Down),
         view("double", Box::new(DoubleMadScorer::new(WINDOW, Both, BAND).unwrap()), Both),
+        view("z", Box::new(ZScorer::new(WINDOW, Both, BAND).unwrap()), Both),
+        view("z, up", Box::new(ZScorer::new(WINDOW, Up, BAND).unwrap()), Up),
+        Case { neg_log10_p: 4.0, ..view("ewma", Box::new(EwmaScorer::new(3.0).unwrap()), Up) },
         // an extreme of 40 values is one in 20 for two sides
         Case { neg_log10_p: 1.3, ..view("record", Box::new(ExtremeScorer::new(Both)), Both) },
         level("level, both ways", false, Both),

@@ -1,5 +1,6 @@
 //! A pipeline and counts of the records read for it.
 
+use mad_core::method::MethodSummary;
 use mad_core::telemetry::RejectReason;
 use mad_core::{
     Error, JudgedRow, Pipeline, PipelineConfig, Record, RecordKind, Rejections, Source, Timestamp,
@@ -9,6 +10,7 @@ use pyo3::prelude::*;
 
 use crate::errors::to_py;
 use crate::records::reading::Reading;
+use crate::results::opinions::{MethodRun, Opinions};
 
 /// A pipeline, and counts of the records read for it.
 pub struct Intake {
@@ -18,6 +20,8 @@ pub struct Intake {
     /// What the pipeline rejected, by kind; `update` holds the rejected requests.
     aside: [Rejections; RecordKind::ALL.len()],
     earlier: Option<Earlier>,
+    /// The methods beside the default; none if none was chosen.
+    methods: Option<MethodRun>,
 }
 
 /// The run before, from whose state this one continues.
@@ -30,8 +34,15 @@ struct Earlier {
 
 impl Intake {
     /// A pipeline over telemetry that is read to its end: a new one, or one that
-    /// continues from `state`; with `learn`, it flags nothing. All counters start at zero.
-    pub fn new(config: PipelineConfig, state: Option<&[u8]>, learn: bool) -> PyResult<Self> {
+    /// continues from `state`; with `learn`, it flags nothing. All counters start at zero. `scorers` are
+    /// the names of methods that judge its rows too.
+    pub fn new(
+        config: PipelineConfig,
+        state: Option<&[u8]>,
+        learn: bool,
+        scorers: &[String],
+    ) -> PyResult<Self> {
+        let methods = MethodRun::new(scorers, config.limits.entities)?;
         let pipeline = match state {
             Some(state) => Pipeline::restore(config, state),
             None => Pipeline::new(config),
@@ -43,7 +54,7 @@ impl Intake {
         pipeline.backfill(true);
         pipeline.backfill(learn);
         let (reading, update) = (Reading::default(), Update::default());
-        Ok(Self { pipeline, reading, update, aside: Default::default(), earlier })
+        Ok(Self { pipeline, reading, update, aside: Default::default(), earlier, methods })
     }
 
     /// Takes a good record. A setting that says what the time of a request is wins over its source.
@@ -51,6 +62,9 @@ impl Intake {
     pub fn push(&mut self, record: &Record<'_>, source: Source) {
         let kind = record.kind();
         self.reading.see(record);
+        if let (Record::Change(change), Some(methods)) = (record, &mut self.methods) {
+            methods.push_change(change);
+        }
         if let Some(earlier) = &mut self.earlier
             && record.timestamp().is_some_and(|at| at < earlier.end)
             && let Some(count) = earlier.records.get_mut(kind.index())
@@ -110,7 +124,21 @@ impl Intake {
     pub fn judged(&mut self) -> Vec<JudgedRow> {
         self.update.changes.clear();
         self.reading.note_levels(&std::mem::take(&mut self.update.levels));
-        std::mem::take(&mut self.update.rows)
+        let rows = std::mem::take(&mut self.update.rows);
+        if let Some(methods) = &mut self.methods {
+            methods.push(&rows);
+        }
+        rows
+    }
+
+    /// The opinions since the last call, and the summaries of all; empty without methods.
+    pub fn opinions(&mut self) -> Opinions {
+        self.methods.as_mut().map(MethodRun::take).unwrap_or_default()
+    }
+
+    /// The summaries of the methods; empty without methods.
+    pub fn method_summaries(&self) -> Vec<MethodSummary> {
+        self.methods.as_ref().map(MethodRun::summaries).unwrap_or_default()
     }
 
     /// Closes every open step.

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mad_core::export::{Document, LevelDocument, RejectedDocument};
+use mad_core::export::{Document, LevelDocument, MethodDocument, RejectedDocument};
+use mad_core::method::MethodSummary;
 use mad_core::pipeline::LevelAccepted;
 use mad_core::telemetry::{
     Doubt, KindCounts, LostRecords, Plausibility, RejectReason, with_separators,
@@ -246,6 +247,7 @@ impl Reading {
         mut document: Document,
         problem: Option<String>,
         warnings: Vec<String>,
+        methods: &[MethodSummary],
         place: &str,
     ) -> RunDocument {
         document.rejected = RejectedDocument::new(&self.counts.rejected());
@@ -258,6 +260,7 @@ impl Reading {
             problem,
             lost_services: self.lost_services(place),
             warnings,
+            methods: methods.iter().map(MethodDocument::new).collect(),
             levels: self.levels.clone(),
             read: read.collect(),
             document,
@@ -272,6 +275,8 @@ pub struct RunDocument {
     problem: Option<String>,
     lost_services: Vec<String>,
     warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    methods: Vec<MethodDocument>,
     levels: Vec<LevelDocument>,
     read: BTreeMap<&'static str, ReadDocument>,
     #[serde(flatten)]

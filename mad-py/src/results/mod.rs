@@ -6,6 +6,7 @@ mod getters;
 pub mod incident;
 pub mod incident_document;
 pub mod metric_ranking;
+pub mod opinions;
 pub mod points;
 pub mod ranking;
 pub mod reference_document;

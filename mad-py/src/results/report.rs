@@ -14,6 +14,7 @@ use crate::pickle::{self, Reduced, SavedPipeline};
 use crate::records::reading::{ROW, Reading, shared_names};
 use crate::results::explanation::Explanation;
 use crate::results::incident::Incident;
+use crate::results::opinions::Opinions;
 use crate::results::points::Points;
 use crate::results::ranking::Ranking;
 use crate::results::rows::{Rows, features_table, split};
@@ -40,14 +41,20 @@ pub struct Report {
     pub rows: Rows,
     pub services: Rows,
     pub points: Points,
+    pub opinions: Opinions,
     pub reading: Reading,
 }
 
 impl Report {
     /// From a pipeline that has ended, the rows it judged, and the counts of records.
-    pub fn new(pipeline: mad_core::Pipeline, judged: Vec<JudgedRow>, reading: Reading) -> Self {
+    pub fn new(
+        pipeline: mad_core::Pipeline,
+        judged: Vec<JudgedRow>,
+        opinions: Opinions,
+        reading: Reading,
+    ) -> Self {
         let (rows, services, points) = split(judged);
-        Self { pipeline, rows, services, points, reading }
+        Self { pipeline, rows, services, points, opinions, reading }
     }
 }
 
@@ -80,6 +87,20 @@ impl Report {
     #[getter]
     fn scored_metrics(&self) -> PyResult<Table> {
         self.points.to_table()
+    }
+
+    /// The opinions of the methods that were chosen by `scorers`, one for each method and row, with the
+    /// columns of methods.csv; empty without any.
+    #[getter]
+    fn methods(&self) -> PyResult<Table> {
+        self.opinions.to_table()
+    }
+
+    /// What each of these methods flagged: rows, flagged rows, entities with flagged rows, the first
+    /// one, and drifts of its model.
+    #[getter]
+    fn method_summaries(&self) -> PyResult<Table> {
+        self.opinions.summary_table()
     }
 
     /// Incidents, newest first.
@@ -147,7 +168,8 @@ impl Report {
             let mut warnings = self.reading.warnings(&config.features);
             warnings.extend(shared_names(&self.pipeline));
             let document = Document::new(&self.pipeline);
-            to_json(&self.reading.document(document, problem, warnings, ROW))
+            let methods = &self.opinions.summaries;
+            to_json(&self.reading.document(document, problem, warnings, methods, ROW))
         })?
     }
 
@@ -162,7 +184,8 @@ impl Report {
         &self,
         py: Python<'py>,
     ) -> Reduced<'py, (SavedPipeline<'py>, Bound<'py, PyBytes>)> {
-        let judged = pickle::bytes(py, &(&self.rows, &self.services, &self.points, &self.reading))?;
+        let judged = (&self.rows, &self.services, &self.points, &self.opinions, &self.reading);
+        let judged = pickle::bytes(py, &judged)?;
         let saved = detached(py, || pickle::saved(&self.pipeline))??;
         pickle::reduce_with::<Self, _>(py, (pickle::to_python(py, saved), judged))
     }
@@ -170,8 +193,8 @@ impl Report {
     #[staticmethod]
     fn _from_state(py: Python<'_>, pipeline: (String, Vec<u8>), judged: &[u8]) -> PyResult<Self> {
         let pipeline = pickle::pipeline(py, &pipeline.0, &pipeline.1)?;
-        let (rows, services, points, reading) = pickle::read(judged)?;
-        Ok(Self { pipeline, rows, services, points, reading })
+        let (rows, services, points, opinions, reading) = pickle::read(judged)?;
+        Ok(Self { pipeline, rows, services, points, opinions, reading })
     }
 
     fn _repr_html_(&self) -> String {

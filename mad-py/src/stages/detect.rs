@@ -14,9 +14,10 @@ use crate::tables::record_table::{
 };
 
 /// Detects over tables in memory: sorted by time, then the stream run to its end. `state` is that
-/// of the pipeline to go on from; to `learn` is to flag nothing.
+/// of the pipeline to go on from; to `learn` is to flag nothing; `scorers` are methods that judge the
+/// rows too.
 #[pyfunction]
-#[pyo3(signature = (requests=None, config=None, *, metrics=None, spans=None, logs=None, changes=None, edges=None, state=None, learn=false))]
+#[pyo3(signature = (requests=None, config=None, *, metrics=None, spans=None, logs=None, changes=None, edges=None, state=None, learn=false, scorers=None))]
 #[allow(clippy::too_many_arguments, reason = "one a table")]
 pub fn detect(
     py: Python<'_>,
@@ -29,10 +30,12 @@ pub fn detect(
     edges: Option<&Bound<'_, PyAny>>,
     state: Option<&[u8]>,
     learn: bool,
+    scorers: Option<Vec<String>>,
 ) -> PyResult<Report> {
+    let scorers = scorers.unwrap_or_default();
     let config = parse(config)?;
     let (zone, map) = (config.zone(), &ColumnMap::new(&config.intake));
-    let intake = Intake::new(config, state, learn)?;
+    let intake = Intake::new(config, state, learn, &scorers)?;
     let may_shorten = state.is_none() && !learn;
     let requests = requests.map(|table| RequestTable::read_mapped(table, zone, map)).transpose()?;
     let metrics = metrics.map(|table| MetricTable::read_mapped(table, zone, map)).transpose()?;
@@ -55,11 +58,12 @@ pub fn detect(
     detached(py, || {
         let mut intake = run(intake);
         if let Some(config) = intake.short_recording().filter(|_| may_shorten) {
-            intake = run(Intake::new(config, None, false)?);
+            intake = run(Intake::new(config, None, false, &scorers)?);
         }
         intake.finish();
         let judged = intake.judged();
-        Ok(Report::new(intake.pipeline, judged, intake.reading))
+        let opinions = intake.opinions();
+        Ok(Report::new(intake.pipeline, judged, opinions, intake.reading))
     })?
 }
 

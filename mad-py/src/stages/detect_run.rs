@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use mad_core::export::{
-    write_features_header, write_features_row, write_scored_header, write_scored_points,
-    write_scored_points_header, write_scored_row,
+    write_features_header, write_features_row, write_opinion, write_opinions_header,
+    write_scored_header, write_scored_points, write_scored_points_header, write_scored_row,
 };
 use mad_core::wire::ColumnMap;
 use mad_core::wire::formats::{FileFormat, FormatOptions};
@@ -34,6 +34,7 @@ pub struct DetectRun {
     scored: Vec<u8>,
     scored_metrics: Vec<u8>,
     services: Vec<u8>,
+    methods: Vec<u8>,
     kept: Option<Vec<JudgedRow>>,
     names: Vec<String>,
 }
@@ -56,9 +57,9 @@ impl DetectRun {
     /// `sort` holds all records and sorts them; `keep_rows` keeps rows for `report()`, not as CSV;
     /// `state` is that of the pipeline to go on from; to `learn` is to flag nothing; `names` are
     /// those of the sources, for messages and for services; `service` and `pattern` are options of
-    /// formats of other tools.
+    /// formats of other tools; `scorers` are methods that judge the rows too.
     #[new]
-    #[pyo3(signature = (config, sources, sort=false, keep_rows=false, state=None, learn=false, names=None, service=None, pattern=None))]
+    #[pyo3(signature = (config, sources, sort=false, keep_rows=false, state=None, learn=false, names=None, service=None, pattern=None, scorers=None))]
     #[allow(clippy::too_many_arguments, reason = "the options of a run")]
     fn new(
         config: Option<&Bound<'_, PyAny>>,
@@ -70,6 +71,7 @@ impl DetectRun {
         names: Option<Vec<String>>,
         service: Option<String>,
         pattern: Option<String>,
+        scorers: Option<Vec<String>>,
     ) -> PyResult<Self> {
         let config = config::parse(config)?;
         let names = names.unwrap_or_default();
@@ -104,14 +106,17 @@ impl DetectRun {
         write_scored_header(&mut scored);
         write_scored_header(&mut services);
         write_scored_points_header(&mut scored_metrics);
+        let mut methods = Vec::new();
+        write_opinions_header(&mut methods);
         Ok(Self {
             sources: Sources::new(sources, &config, held),
-            intake: Intake::new(config, state, learn)?,
+            intake: Intake::new(config, state, learn, &scorers.unwrap_or_default())?,
             sort,
             features,
             scored,
             scored_metrics,
             services,
+            methods,
             kept: keep_rows.then(Default::default),
             names,
         })
@@ -151,6 +156,11 @@ impl DetectRun {
     /// the scored file.
     fn take_services_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
         drained(py, &mut self.services)
+    }
+
+    /// Lines of the file of methods since the last call, the header first.
+    fn take_methods_csv<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        drained(py, &mut self.methods)
     }
 
     /// Requests taken so far.
@@ -203,7 +213,9 @@ impl DetectRun {
             .kept
             .replace(Vec::new())
             .ok_or_else(|| value_error("rows were not kept: make the run with keep_rows=True"))?;
-        Ok(Report::new(self.intake.pipeline.clone(), kept, self.intake.reading.clone()))
+        let opinions = self.intake.opinions();
+        let pipeline = self.intake.pipeline.clone();
+        Ok(Report::new(pipeline, kept, opinions, self.intake.reading.clone()))
     }
 }
 
@@ -256,7 +268,9 @@ impl DetectRun {
                  judged: the same input may be given twice"
             ));
         }
-        self.intake.reading.document(document, self.problem(), warnings, LINE)
+        let methods = self.intake.method_summaries();
+        let problem = self.problem();
+        self.intake.reading.document(document, problem, warnings, &methods, LINE)
     }
 }
 
@@ -286,6 +300,9 @@ impl DetectRun {
         if let Some(kept) = &mut self.kept {
             kept.extend(rows);
             return Ok(());
+        }
+        for opinion in &self.intake.opinions().rows {
+            write_opinion(opinion, &mut self.methods);
         }
         for judged in &rows {
             match judged.head.kind {

@@ -6,6 +6,7 @@ pub mod detect_run;
 pub mod feature_builder;
 pub mod guardrails;
 pub mod incident_grouper;
+pub mod isolation_forest;
 pub mod log_templates;
 pub mod mad_scorer;
 pub mod pipeline;

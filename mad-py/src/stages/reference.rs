@@ -107,7 +107,13 @@ impl ReferenceRun {
         let rejected = self.rejections.clone();
         *reading.of_mut(RecordKind::Requests) = KindCounts { records: self.requests, rejected };
         let problem = reading.problem(IntakeConfig::default().min_accepted, LINE);
-        to_json(&reading.document(document(report, &self.rejections), problem, Vec::new(), LINE))
+        to_json(&reading.document(
+            document(report, &self.rejections),
+            problem,
+            Vec::new(),
+            &[],
+            LINE,
+        ))
     }
 }
 

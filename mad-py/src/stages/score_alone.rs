@@ -1,9 +1,10 @@
 //! One series judged by a single scorer.
 
+use mad_core::forest::WindowedForestConfig;
 use mad_core::score::{
-    BinomialScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, ExtremeScorer, GaugeScorer,
-    LongScorer, MadConfig, MadScorer, Scorer, SeasonalScorer, SeriesScore, ShiftScorer,
-    SilenceScorer, SlopeScorer,
+    BinomialScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, EwmaScorer, ExtremeScorer,
+    ForestScorer, GaugeScorer, LongScorer, MadConfig, MadScorer, Score, Scorer, SeasonalScorer,
+    SeriesScore, ShiftScorer, SilenceScorer, SlopeScorer, ZScorer, neg_log10_sf,
 };
 use mad_core::series::Direction;
 use mad_core::{Error, Sample, Timestamp};
@@ -26,6 +27,11 @@ const SPAN: usize = 24;
 const BLOCK: usize = 60;
 /// Trials that a learnt share is trusted with at most.
 const TRUSTED: f64 = 1_000.0;
+/// Distance from the mean in standard deviations, ratio to the mean, and values behind a mean, of the
+/// classical methods.
+const Z: f64 = 3.0;
+const RATIO: f64 = 3.0;
+const MEAN_OF: usize = 1_440;
 
 /// Names of the scorers that `score_alone` takes.
 #[pyfunction]
@@ -43,6 +49,9 @@ pub fn scorer_names() -> Vec<&'static str> {
         "silence",
         "binomial",
         "gauge",
+        "ewma",
+        "zscore",
+        "isolation_forest",
     ]
 }
 
@@ -82,6 +91,12 @@ pub fn score_alone(
                 judge(BinomialScorer::learning(level.window, TRUSTED, NEG_LOG10_P)?, rows)
             }
             "gauge" => judge(GaugeScorer::new(level, NEG_LOG10_P)?, rows),
+            "ewma" => judge(EwmaScorer::new(RATIO)?, rows),
+            "zscore" => {
+                let edge = neg_log10_sf(Z) - std::f64::consts::LOG10_2;
+                judge_from(ZScorer::new(MEAN_OF, both, Z)?, edge, rows)
+            }
+            "isolation_forest" => judge(ForestScorer::new(WindowedForestConfig::default())?, rows),
             _ => return Err(Error::argument("scorer", scorer, &scorer_names().join(", "))),
         })
     })?;
@@ -90,11 +105,22 @@ pub fn score_alone(
 
 /// Flags the values that the scorer finds anomalous, and raises an alarm unless one was raised
 /// within the pause.
-fn judge(mut scorer: impl Scorer, rows: impl Iterator<Item = (Timestamp, Sample)>) -> Columns {
+fn judge(scorer: impl Scorer, rows: impl Iterator<Item = (Timestamp, Sample)>) -> Columns {
+    judge_from(scorer, NEG_LOG10_P, rows)
+}
+
+/// The same with another threshold. Scores are scaled so that 0.5 is at the threshold.
+fn judge_from(
+    mut scorer: impl Scorer,
+    threshold: f64,
+    rows: impl Iterator<Item = (Timestamp, Sample)>,
+) -> Columns {
     let (mut columns, mut next) = (Columns::default(), 0);
     for (place, (at, sample)) in rows.enumerate() {
-        let score = scorer.observe(at, sample, NEG_LOG10_P);
-        let is_anomaly = place >= LEAST && score.neg_log10_p >= NEG_LOG10_P;
+        let score = scorer.observe(at, sample, threshold);
+        let is_anomaly = place >= LEAST && score.neg_log10_p >= threshold;
+        let neg_log10_p = score.neg_log10_p * (NEG_LOG10_P / threshold);
+        let score = Score { neg_log10_p, ..score };
         let quiet = place < next;
         let is_alarm = is_anomaly && !quiet;
         if is_alarm {

@@ -37,7 +37,8 @@ def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentPars
         action="append",
         metavar="NAME",
         help="default (if none is given), mad, double_mad, long, seasonal, difference, "
-        "slope, shift, cusum, record, silence, binomial or gauge; repeatable",
+        "slope, shift, cusum, record, silence, binomial, gauge, ewma, zscore or isolation_forest; "
+        "repeatable",
     )
     arguments.add_json(quality)
     quality.set_defaults(run=run)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from mad import errors
+from mad import _core, errors
 from mad.cli import arguments, settings
 from mad.cli.output import Terminal, print_json
 from mad.detection.directory import Outcome, detect_into, without_series
@@ -26,6 +26,8 @@ _OTHERS = {
     "changes": "changes; each is evidence against its service for half an hour",
 }
 _LEARNT = ("requests", "metrics")
+#: The models of an earlier system, and the methods that have their rules.
+MODELS = {"isolation": "isolation_forest", "zscore": "zscore", "all": "all"}
 
 
 HELP = "find incidents in request logs and metrics"
@@ -76,6 +78,20 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="reference: one median and MAD over the whole file, as in the original system",
     )
     command.add_argument(
+        "--scorer",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another method that judges the rows too: ewma, zscore, isolation_forest, log_level, "
+        "event_kind, default, or all but the default; NAME=2 gives a weight; repeatable; writes "
+        "methods.csv and changes nothing about incidents",
+    )
+    command.add_argument(
+        "--models",
+        metavar="NAME",
+        help="the option of an earlier system: isolation, zscore or all; the same as --scorer",
+    )
+    command.add_argument(
         "--fail-on",
         choices=tuple(GATES),
         metavar="SEVERITY",
@@ -106,6 +122,8 @@ def run(args: argparse.Namespace) -> int:
     intake = arguments.intake_of(args)
     if intake and args.mode == "reference":
         args.refuse("--map and --service need --mode default")
+    scorers = [*args.scorer, *_of_models(args.models)]
+    _check_scorers(scorers)
     outcome = detect_into(
         args.out,
         {"requests": args.inputs, **others},
@@ -121,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
         save=args.save,
         observer=Terminal(),
         layout=Layout(args.format, args.service, args.pattern),
+        scorers=scorers,
     )
     show(outcome, as_json=args.json, verbose=args.verbose)
     _report(outcome, args)
@@ -129,6 +148,26 @@ def run(args: argparse.Namespace) -> int:
     gate = GATES.get(args.fail_on or "", ())
     met = any(found.get("severity") in gate for found in outcome.document.get("incidents") or [])
     return errors.FAILED if met else errors.FINE
+
+
+def _of_models(models: str | None) -> list[str]:
+    """The methods with the rules of the models of an earlier system."""
+    names = [name.strip() for name in models.split(",")] if models is not None else []
+    for name in names:
+        if name not in MODELS:
+            raise errors.UsageError(
+                f"--models {name}: mad has no such model",
+                f"give {', '.join(MODELS)}, or --scorer NAME",
+            )
+    return [MODELS[name] for name in names]
+
+
+def _check_scorers(names: list[str]) -> None:
+    """Refuses a name that no method has, before anything is read."""
+    try:
+        _core.check_scorers(names)
+    except ValueError as error:
+        raise errors.UsageError(f"--scorer: {error}") from error
 
 
 def _report(outcome: Outcome, args: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mad.config.options import Problem
 
-_MODELS = "mad has no models to choose; it scores every signal without training"
+_MODELS = "incidents come from the default detector; `mad detect --scorer NAME` adds other methods"
 
 #: Keys without an effect in mad, and what to do about each.
 REFUSED = {

@@ -19,6 +19,7 @@ from mad.sources.files import CHUNK, InputFile
 _T = TypeVar("_T")
 REPORT = "report.html"
 SCORED, SCORED_METRICS, SERVICES = "scored.csv", "scored_metrics.csv", "services.csv"
+METHODS = "methods.csv"
 Inputs = Sequence[tuple[str, InputFile]]
 """Each input with its kind."""
 
@@ -92,13 +93,15 @@ def detect_into(
     save: str | None = None,
     observer: Observer | None = None,
     layout: Layout | None = None,
+    scorers: Sequence[str] = (),
 ) -> Outcome:
     """Reads all inputs in one pass and writes the result files to the directory `out`.
 
     `inputs` and `history` are paths by kind; `history` is learnt first and never flagged. `config`
     is JSON text. A path may be a folder; `layout` says how files of other tools
     are written. `resume` and `save` name files of saved state. Without `sort`, the run starts
-    again with sorting when an input is not ordered by time.
+    again with sorting when an input is not ordered by time. `scorers` are methods that judge the
+    rows too; their judgements are written to methods.csv.
 
     Raises `UsageError` for a configuration or state that is not valid, and for a directory that
     cannot be written; `InputError` for an input that cannot be read.
@@ -108,11 +111,16 @@ def detect_into(
     sources, repeated = once(plan.sources(inputs))
     watcher = observer or Observer()
     job = _Job(Path(out), config, mode, batch_size, report, save, watcher, sources, plan.layout)
+    job.scorers = tuple(scorers)
     past, again = once(plan.sources(history or {}))
     repeated += again
     stateful = bool(past or resume or save)
     if mode == "reference" and (stateful or {kind for kind, _ in job.sources} - {"requests"}):
         raise errors.UsageError("--mode reference reads requests alone and keeps no state")
+    if mode == "reference" and scorers:
+        raise errors.UsageError(
+            "--scorer needs --mode default", "methods judge the rows of the default mode"
+        )
     if sum(source.standard for _, source in (*past, *job.sources)) > 1:
         raise errors.UsageError("standard input can be named once only")
     state = files.read_bytes(resume) if resume else None
@@ -128,7 +136,7 @@ def detect_into(
         outcome = job.in_order(job.sources, lambda sort: job.detect(sort, state), sort)
     outcome.notes[:0] = repeated
     outcome.seconds = time.perf_counter() - started
-    for stale in (job.out / REPORT, job.out / SCORED_METRICS):
+    for stale in (job.out / REPORT, job.out / SCORED_METRICS, job.out / METHODS):
         if stale not in outcome.paths and stale.exists():
             outcome.notes.append(f"{stale} is from an earlier run")
     return outcome
@@ -186,6 +194,8 @@ class _Job:
     observer: Observer
     sources: Inputs
     layout: Layout
+    scorers: Sequence[str] = ()
+    """Names of methods that judge the rows too."""
     adapts: bool = False
     """Whether a recording that is too short for its rows is read again with shorter ones."""
 
@@ -222,6 +232,8 @@ class _Job:
         with files.Outputs(self.out) as outputs:
             for _ in self._read(run, self.sources, "sorting" if sort else "reading"):
                 _drain(run, outputs, kinds)
+                if self.scorers and isinstance(run, _core.DetectRun):
+                    outputs.append(METHODS, run.take_methods_csv())
             document = _finish(run, self.sources)
             if (
                 self.adapts
@@ -230,6 +242,8 @@ class _Job:
             ):
                 raise _ShortRecording(short)
             _drain(run, outputs, kinds)
+            if self.scorers and isinstance(run, _core.DetectRun):
+                outputs.append(METHODS, run.take_methods_csv())
             document["sources"] = [source.name for _, source in self.sources]
             outputs.write("incidents.json", files.to_json(incidents_file(document)))
             outputs.write("culprits.json", files.to_json(culprits_file(document)))
@@ -262,6 +276,7 @@ class _Job:
                 names=names,
                 service=self.layout.service,
                 pattern=self.layout.pattern,
+                scorers=() if learn else self.scorers,
             )
         except ValueError as error:
             what = "the saved state" if "state" in str(error) else "the configuration"

@@ -25,6 +25,7 @@ def detect_files(
     *,
     state: bytes | None,
     learn: bool,
+    scorers: Sequence[str] = (),
 ) -> _core.Report:
     """Reads all sources, by kind, piece by piece; files that are not in order are read again and
     sorted, and so is everything beside a table, which can be read once only."""
@@ -35,12 +36,12 @@ def detect_files(
     def attempt(config: AnyConfig | str) -> _core.DetectRun:
         nonlocal sort
         try:
-            return _read(inputs, config, layout, state, sort=sort, learn=learn)
+            return _read(inputs, config, layout, state, sort=sort, learn=learn, scorers=scorers)
         except _core.UnsortedError:
             if sort:
                 raise
             sort = True
-            return _read(inputs, config, layout, state, sort=True, learn=learn)
+            return _read(inputs, config, layout, state, sort=True, learn=learn, scorers=scorers)
 
     run = attempt(config)
     # rows of saved state keep their length
@@ -84,6 +85,7 @@ def _read(
     *,
     sort: bool,
     learn: bool,
+    scorers: Sequence[str],
 ) -> _core.DetectRun:
     run = _core.DetectRun(
         config,
@@ -95,6 +97,7 @@ def _read(
         names=[str(source) if is_path(source) else kind for kind, source in inputs],
         service=layout.service,
         pattern=layout.pattern,
+        scorers=scorers,
     )
     _feed(run, inputs)
     return run

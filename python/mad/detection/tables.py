@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mad import _core
@@ -24,6 +24,7 @@ def detect(
     service: str | None = None,
     pattern: str | None = None,
     config: AnyConfig = None,
+    scorers: Sequence[str] = (),
 ) -> _core.Report:
     """Detects incidents in telemetry: requests, metrics, spans, logs, or several of them.
 
@@ -56,12 +57,18 @@ def detect(
     shows its records. `format` names the format instead of the detected one, `service` the service
     of the records of such files, and `pattern` the layout of log lines.
 
+    `scorers` are other methods that judge the rows too: `ewma`, `zscore`, `isolation_forest`,
+    `log_level`, `event_kind`, `default`, or `all` but the default; `"ewma=2"` gives a weight. Their
+    judgements are in `report.methods` and `report.method_summaries`, with two ensembles where
+    several are chosen, and change nothing about incidents. docs/methods.md has their rules. They
+    learn from this input alone, not from `history`.
+
     Records that cannot be read are counted in `report.rejected` and stop nothing. Empty input gives
     a report without incidents.
 
     Raises TypeError without any input, ValueError when an input as a whole cannot be read (such as
-    a missing column) or the configuration is not valid, OSError when a file cannot be opened, and
-    ImportError when Parquet needs pyarrow.
+    a missing column) or the configuration or a name in `scorers` is not valid, OSError when a file
+    cannot be opened, and ImportError when Parquet needs pyarrow.
 
     >>> import mad
     >>> minutes = [minute for minute in range(120) for _ in range(30)]
@@ -97,7 +104,8 @@ def detect(
     if history is not None:
         past = history if _is_by_kind(history) else {"requests": history}
         state = _detect(past, config, layout, learn=True).checkpoint()
-    return _detect(given, config, layout, state=state)
+    names = (scorers,) if isinstance(scorers, str) else tuple(scorers)
+    return _detect(given, config, layout, state=state, scorers=names)
 
 
 def _with_map(config: AnyConfig, map: Mapping[str, str] | None) -> AnyConfig:
@@ -119,12 +127,13 @@ def _detect(
     *,
     state: bytes | None = None,
     learn: bool = False,
+    scorers: Sequence[str] = (),
 ) -> _core.Report:
     from mad.detection.files import detect_files, is_path
 
     if any(map(is_path, given.values())):
-        return detect_files(given, config, layout, state=state, learn=learn)
-    return _core.detect(config=config, state=state, learn=learn, **given)
+        return detect_files(given, config, layout, state=state, learn=learn, scorers=scorers)
+    return _core.detect(config=config, state=state, learn=learn, scorers=scorers, **given)
 
 
 def detect_metrics(metrics: Any, config: AnyConfig = None) -> _core.Report:

@@ -79,9 +79,42 @@ def print_detection(out: Console, document: Json, seconds: float, *, verbose: bo
     if top is not None:
         print_incident(out, top, full=False)
     _print_suppressed(out, document)
+    _print_methods(out, document)
     if verbose and document.get("counters"):
         _title(out, "Counters")
         out.print(_pairs(document["counters"]))
+
+
+def _print_methods(out: Console, document: Json) -> None:
+    """Prints what each method flagged, beside the default."""
+    found: Sequence[Json] = document.get("methods") or []
+    if not found:
+        return
+    _title(out, "Other methods")
+    right = ["Rows", "Flagged", "Share", "Entities"]
+    table = _table("Method", "Rows", "Flagged", "Share", "Entities", "First flagged", right=right)
+    for one in found:
+        first = times.time_or_none(one.get("first"))
+        where = words.entity(one["first_entity"]) if one.get("first_entity") else ""
+        rows, flagged = one["rows"], one["flagged"]
+        table.add_row(
+            one["method"],
+            words.count(rows),
+            words.count(flagged),
+            f"{flagged / rows:.2%}" if rows else "-",
+            words.count(one["entities"]),
+            Text(f"{times.moment(first)} {words.visible(where)}") if first else Text("-"),
+        )
+    out.print(table)
+    members = [one for one in found if one["weight"] > 0]
+    if len(members) > 1:
+        names = ", ".join(f"{one['method']} ({one['weight']:g})" for one in members)
+        out.print(Text(f"Members of vote and weighted, with their weights: {names}."))
+    for one in found:
+        if one["drifts"]:
+            drifts = words.plural(one["drifts"], "time")
+            line = f"{one['method']}: the rows differed {drifts} from those of the last fit."
+            out.print(Text(line))
 
 
 def print_problem(out: Console, problem: object) -> None:

@@ -3,6 +3,7 @@
 mod clocks;
 mod incident;
 mod level;
+mod method;
 mod peak;
 mod ranking;
 mod rejected;
@@ -15,6 +16,7 @@ mod subset;
 pub use clocks::ClockFaultDocument;
 pub use incident::{EntityDocument, IncidentDocument, SimilarDocument};
 pub use level::LevelDocument;
+pub use method::MethodDocument;
 pub use peak::PeakDocument;
 pub use ranking::{CulpritDocument, DeviationDocument, EvidenceDocument, RankingDocument};
 pub use rejected::{RejectedDocument, RejectedRecord};

@@ -1,0 +1,43 @@
+//! State of each entity, for a bounded number of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::feature::RowKind;
+use crate::guard::JudgedRow;
+use crate::series::Entity;
+use crate::time::Timestamp;
+
+type Key = (Arc<Entity>, RowKind);
+
+/// State by entity and kind of row. With too many of them, the one whose last row is the oldest is
+/// forgotten.
+#[derive(Debug)]
+pub(super) struct Bounded<T> {
+    most: usize,
+    states: BTreeMap<Key, (Timestamp, T)>,
+}
+
+impl<T> Bounded<T> {
+    pub fn new(most: usize) -> Self {
+        Self { most, states: BTreeMap::new() }
+    }
+
+    /// The state of the entity of a row, made by `make` if it is new.
+    pub fn of(&mut self, row: &JudgedRow, make: impl FnOnce() -> T) -> &mut T {
+        let key = (Arc::clone(&row.entity), row.head.kind);
+        if self.states.len() >= self.most && !self.states.contains_key(&key) {
+            let oldest = self.states.iter().min_by_key(|(_, (last, _))| *last);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                self.states.remove(&oldest);
+            }
+        }
+        let (last, state) = self.states.entry(key).or_insert_with(|| (row.head.at, make()));
+        *last = row.head.at;
+        state
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<Entity>, &mut T)> {
+        self.states.iter_mut().map(|((entity, _), (_, state))| (entity, state))
+    }
+}
