@@ -80,3 +80,18 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
         run = [sys.executable, "-c", code]
         done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{code}\n{done.stderr}"
+
+
+def test_the_tests_that_the_page_on_reliability_names_exist() -> None:
+    text = (ROOT / "docs/reliability.md").read_text()
+    file, count = "", 0
+    for named, test in re.findall(r"`((?:[\w/-]+\.(?:py|rs))?)(?:::(\w+))?`", text):
+        file = named or file
+        path = next(
+            (one for one in (ROOT / file, ROOT / "tests/python" / file) if one.exists()), None
+        )
+        assert path is not None, file
+        if test:
+            count += 1
+            assert f"def {test}(" in path.read_text(), (file, test)
+    assert count > 40
