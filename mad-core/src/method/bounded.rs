@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::feature::RowKind;
 use crate::guard::JudgedRow;
 use crate::series::Entity;
-use crate::time::Timestamp;
+use crate::time::{HOUR, Timestamp};
 
 type Key = (Arc<Entity>, RowKind);
 
-/// State by entity and kind of row. With too many of them, the one whose last row is the oldest is
-/// forgotten.
+/// State by entity and kind of row. With too many of them, a new one takes the place of the one whose
+/// last row is the oldest, if that row is an hour old; else it has no state.
 #[derive(Debug)]
 pub(super) struct Bounded<T> {
     most: usize,
@@ -23,18 +23,18 @@ impl<T> Bounded<T> {
         Self { most, states: BTreeMap::new() }
     }
 
-    /// The state of the entity of a row, made by `make` if it is new.
-    pub fn of(&mut self, row: &JudgedRow, make: impl FnOnce() -> T) -> &mut T {
+    /// The state of the entity of a row, made by `make` if it is new; `None` if there is no place.
+    pub fn of(&mut self, row: &JudgedRow, make: impl FnOnce() -> T) -> Option<&mut T> {
         let key = (Arc::clone(&row.entity), row.head.kind);
         if self.states.len() >= self.most && !self.states.contains_key(&key) {
             let oldest = self.states.iter().min_by_key(|(_, (last, _))| *last);
-            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                self.states.remove(&oldest);
-            }
+            let idle = oldest.filter(|(_, (last, _))| row.head.at.since(*last) >= HOUR);
+            let idle = idle.map(|(key, _)| key.clone())?;
+            self.states.remove(&idle);
         }
         let (last, state) = self.states.entry(key).or_insert_with(|| (row.head.at, make()));
         *last = row.head.at;
-        state
+        Some(state)
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<Entity>, &mut T)> {

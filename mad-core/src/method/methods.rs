@@ -32,8 +32,9 @@ pub struct Member {
 ///
 /// # Bounds
 ///
-/// Each method holds state for at most `entities` entities, and forgets that of the entity whose last
-/// row is the oldest. An entity takes up to 600 kB for the Isolation Forest, 40 kB for `zscore` and
+/// Each method holds state for at most `entities` entities, the Isolation Forest for at most 1,000. A
+/// further entity takes the place of one without a row for an hour; if there is none, the method does
+/// not judge it. An entity takes 640 kB for the Isolation Forest, up to 40 kB for `zscore` and up to
 /// 150 kB for `ewma`.
 ///
 /// # Examples

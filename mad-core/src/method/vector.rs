@@ -15,6 +15,8 @@ const Z: f64 = 3.0;
 const WINDOW: usize = 1_440;
 /// Forest score above which a row is anomalous: -0.12 on the decision function of scikit-learn.
 const FOREST_LIMIT: f64 = 0.62;
+/// Most entities with a forest, which takes 640 kB.
+const MOST_FORESTS: usize = 1_000;
 /// Most signals of a row that a forest looks at.
 const MOST_COLUMNS: usize = 64;
 /// The signals of a row of requests that are judged.
@@ -50,7 +52,7 @@ impl ZRule {
             return None;
         }
         let threshold = neg_log10_sf(Z) - std::f64::consts::LOG10_2;
-        let known = self.0.of(row, Vec::new);
+        let known = self.0.of(row, Vec::new)?;
         let mut worst: Option<Judgement> = None;
         for (id, name, sample) in signals(row) {
             if row.head.kind == RowKind::Requests && id == SignalId::from(WITHOUT_Z) {
@@ -95,7 +97,7 @@ impl ForestRule {
     pub fn new(most: usize) -> Result<Self> {
         let config = WindowedForestConfig::default();
         config.validate()?;
-        Ok(Self { entities: Bounded::new(most), config, drifts: 0 })
+        Ok(Self { entities: Bounded::new(most.min(MOST_FORESTS)), config, drifts: 0 })
     }
 
     pub fn judge(&mut self, row: &JudgedRow) -> Option<Judgement> {
@@ -103,7 +105,7 @@ impl ForestRule {
             return None;
         }
         let forest = WindowedForest::new(self.config).ok()?;
-        let known = self.entities.of(row, || RowForest { columns: Vec::new(), forest });
+        let known = self.entities.of(row, || RowForest { columns: Vec::new(), forest })?;
         let mut values = Vec::new();
         for (id, _, sample) in signals(row) {
             if sample.n > 0 && !known.columns.contains(&id) && known.columns.len() < MOST_COLUMNS {

@@ -192,20 +192,23 @@ fn opinions_do_not_depend_on_later_rows() {
 }
 
 #[test]
-fn more_entities_than_the_bound_are_judged_and_the_oldest_forgotten() {
-    let mut methods = Methods::new(&["ewma"], 3).unwrap();
+fn entities_beyond_the_bound_are_judged_when_another_is_idle() {
+    let mut methods = Methods::new(&["ewma"], 2).unwrap();
     let mut records = Vec::new();
-    for at in 0..40 {
-        for endpoint in ["/a", "/b", "/c", "/d", "/e"] {
-            let time = minute(at);
-            records.push(Record::from(Request::new(time, "shop", endpoint, 200, 50.0)));
+    for at in 0..200 {
+        for endpoint in ["/a", "/b", "/c"] {
+            // `/b` has no request after the first hundred minutes
+            if endpoint != "/b" || at < 100 {
+                records.push(Record::from(Request::new(minute(at), "shop", endpoint, 200, 50.0)));
+            }
         }
     }
     let mut out = Vec::new();
     for row in judged(&records) {
         methods.push(&row, &mut out);
     }
-    assert_eq!(methods.summaries()[1].rows, 200);
+    let of = |name: &str| out.iter().filter(|one| &*one.entity.endpoint == name).count();
+    assert_eq!((of("/a"), of("/b"), of("/c")), (200, 101, 41));
 }
 
 #[test]
