@@ -14,7 +14,7 @@ JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds bench-core bench-metrics bench-forest bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-logs bench-culprits fuzz clean
+.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds bench-core bench-metrics bench-forest bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-logs quality-log-evidence bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -148,6 +148,9 @@ quality-culprits: ## measure culprits in simulated situations: faults, canaries,
 
 quality-words: $(VENV)/.installed $(VENV)/.tested ## compare the sentences of 10,000 incidents with the written files
 	$(BIN)/python benches/words.py
+
+quality-log-evidence: $(VENV)/.installed $(VENV)/.tested ## check the log evidence of a saturated database in 50 seeds
+	$(BIN)/python benches/log_evidence.py
 
 quality-late: ## measure culprits when the alarm is 30 and 60 s late
 	$(CARGO) run --release -q -p mad-benches --bin late-onset

@@ -98,7 +98,7 @@ pub use guard::{Confidence, Guardrails, JudgedRow, JudgedSignal, Reason, Severit
 pub use history::{FlaggedRow, FlaggedSignal, History};
 pub use incident::{Incident, IncidentChange, IncidentGrouper, IncidentStatus};
 pub use limits::Limits;
-pub use logs::{LogTemplate, LogTemplates};
+pub use logs::{LogChange, LogTemplate, LogTemplates};
 pub use pipeline::{Command, Pipeline, Update};
 pub use score::{
     MadConfig, MadScorer, RowScorer, RowScores, Score, Scorer, SeriesScorer, SignalScore,

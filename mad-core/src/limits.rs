@@ -86,6 +86,9 @@ pub struct Limits {
     /// Templates of log lines, at most 65,536. Lines of further kinds share the template `<*>`.
     /// Default 4,096.
     pub log_templates: usize,
+    /// Templates of the error lines of one service, and as many of its other lines, that the
+    /// pipeline keeps, at most 65,536. Lines of further kinds share the template `<*>`. Default 64.
+    pub service_log_templates: usize,
 }
 
 impl Default for Limits {
@@ -110,6 +113,7 @@ impl Default for Limits {
             sources: 10_000,
             sort_records: 5_000_000,
             log_templates: 4096,
+            service_log_templates: 64,
         }
     }
 }
@@ -127,15 +131,19 @@ impl Limits {
                 return Err(Error::config(field, value, "an integer from 1 to 4294967295"));
             }
         }
-        if self.log_templates > MAX_LOG_TEMPLATES {
-            let range = "an integer from 1 to 65536";
-            return Err(Error::config("limits.log_templates", self.log_templates, range));
+        for (field, value) in [
+            ("limits.log_templates", self.log_templates),
+            ("limits.service_log_templates", self.service_log_templates),
+        ] {
+            if value > MAX_LOG_TEMPLATES {
+                return Err(Error::config(field, value, "an integer from 1 to 65536"));
+            }
         }
         Ok(())
     }
 
     /// The paths of all fields with their values.
-    pub(crate) fn fields(&self) -> [(&'static str, usize); 19] {
+    pub(crate) fn fields(&self) -> [(&'static str, usize); 20] {
         [
             ("limits.entities", self.entities),
             ("limits.series", self.series),
@@ -156,6 +164,7 @@ impl Limits {
             ("limits.sources", self.sources),
             ("limits.sort_records", self.sort_records),
             ("limits.log_templates", self.log_templates),
+            ("limits.service_log_templates", self.service_log_templates),
         ]
     }
 }

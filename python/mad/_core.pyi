@@ -481,6 +481,9 @@ class Explanation:
     @property
     def chain(self) -> list[str]: ...
     @property
+    def log_evidence(self) -> list[str]:
+        """The log template that changed most of each ranked service."""
+    @property
     def likely_causes(self) -> list[str]: ...
     @property
     def recommended_actions(self) -> list[str]: ...
@@ -515,6 +518,10 @@ class Culprit:
     def severity(self) -> str: ...
     @property
     def evidence(self) -> list[dict[str, Any]]: ...
+    @property
+    def log(self) -> dict[str, Any] | None:
+        """The template of its service's log that changed most in the incident: template, level,
+        lines from `from` to `to`, and lines_before since known_since."""
 
 @final
 class Ranking:

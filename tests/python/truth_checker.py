@@ -24,7 +24,7 @@ CHANGE = (
     rf"|(?P<name>.+?) (?P<verb>reached|was down to|was) (?P<value>{VALUE}) {AGAINST})"
 )
 CHANCE = r"(?:about 1 in (?P<once>[\d,]+)|less than 1 in 10\^(?P<power>\d+)) by chance"
-_COUNTS = ("req_count", "log_errors", "log_warnings", "missing_spans")
+_COUNTS = ("req_count", "log_errors", "log_new_errors", "log_warnings", "missing_spans")
 
 
 @dataclass

@@ -62,6 +62,8 @@ class Files:
     counts: dict[Entity, dict[np.datetime64, tuple[int, int]]] = field(default_factory=dict)
     """Requests and failed requests of each row."""
     changes: list[dict[str, str]] = field(default_factory=list)
+    lines: list[tuple[np.datetime64, str, str, str]] = field(default_factory=list)
+    """Time, service, level and body of the log lines of the input."""
     edges: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -111,6 +113,10 @@ def read(folder: Path) -> Files:
         line = (moment(row["bucket_ts"]), number(row["value"]), number(row["expected"]), flagged)
         raw.setdefault(name, []).append((*line, number(row["score"])))
     files.columns = {name: _column(lines) for name, lines in raw.items()}
+    files.lines = [
+        (moment(row["timestamp"]), row["service"], row["level"], row["body"])
+        for row in _records(folder / "logs.csv")
+    ]
     files.changes = list(_records(folder / "changes.csv"))
     files.edges = {(row["caller"], row["callee"]) for row in _records(folder / "edges.csv")}
     return files

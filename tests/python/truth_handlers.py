@@ -426,3 +426,40 @@ def line(of: Checker, match: re.Match[str]) -> None:
         of.peak_is(of.lead, signal, other[2], falls=peak is not None and peak["z"] < 0)
         if other[3]:
             of.usual(of.lead, signal, other[3], slow=True)
+
+
+def log_lines(of: Checker, match: re.Match[str]) -> None:
+    """Counts the lines of the template in the input, within the stated times and before."""
+    start = clock(match["from"] + " UTC", of.start)
+    end = clock(match["to"], of.end)
+    if start > of.start or end < of.end:
+        of.wrong(f"the incident lasted from {of.start} to {of.end}")
+    text = re.escape(match["template"]).replace(re.escape("<*>"), ".*")
+    is_error = bool(match["error"])
+    times = np.array(
+        [
+            at
+            for at, service, level, body in of.files.lines
+            if service == match["service"]
+            and (level == "ERROR") == is_error
+            and re.fullmatch(text, body)
+        ],
+        "datetime64[ms]",
+    )
+    within = int(((times >= start) & (times < end)).sum())
+    said = 0 if match["lines"] == "no" else int(match["lines"].replace(",", ""))
+    if within != said:
+        of.wrong(f"the input has {within} such lines in this time")
+    before = int((times < start).sum())
+    earlier = match["earlier"] or match["stopped"]
+    if before != (int(earlier.replace(",", "")) if earlier else 0):
+        of.wrong(f"the input has {before} such lines before")
+    first = min(at for at, service, *_ in of.files.lines if service == match["service"])
+    length = (start - np.datetime64(first, "m")) / np.timedelta64(1, "s")
+    stated = match["none"] or match["over"] or match["length"]
+    if stated and not seconds(stated).is_close(length):
+        of.wrong(f"the log is known for {length} s before")
+    if match["times"]:
+        lasted = (end - start) / np.timedelta64(1, "s")
+        if not quantity(match["times"], "").is_close(within / lasted / (before / length)):
+            of.wrong(f"{within} lines in {lasted} s, {before} in {length} s")

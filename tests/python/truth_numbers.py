@@ -21,6 +21,7 @@ SIGNALS = {
     "share of slow requests": "slow_share",
     "number of requests": "req_count",
     "number of error lines": "log_errors",
+    "number of new error lines": "log_new_errors",
     "number of warning lines": "log_warnings",
     "number of missing spans": "missing_spans",
     "network time of calls": "network_gap_ms",

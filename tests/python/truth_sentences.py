@@ -55,6 +55,17 @@ RULES: dict[str, list[Rule]] = {
             forms.why,
         )
     ],
+    "log_evidence": [
+        (
+            rf"Log of (?P<service>\S+), (?P<from>\d{{4}}-\S+ \S+) to (?P<to>{CLOCK}):"
+            r" (?P<lines>no|[\d,]+) (?P<error>error )?lines? `(?P<template>.+)`"
+            rf"(?:; (?P<unknown>the log is not known before)|, (?:none in the (?P<none>{LENGTH})"
+            rf" before|(?P<stopped>[\d,]+) lines? in the (?P<over>{LENGTH}) before"
+            rf"|(?:(?P<times>{NUMBER}) times the usual rate|fewer than usual)"
+            rf" \((?P<earlier>[\d,]+) lines? in the (?P<length>{LENGTH}) before\)))\.",
+            forms.log_lines,
+        )
+    ],
     "impact": [
         (
             r"No request failed in the flagged time \((?P<requests>[\d,]+) requests?\)\.",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::guard::Severity;
+use crate::logs::LogChange;
 use crate::series::{Entity, EntityId, SignalName};
 use crate::telemetry::ChangeEvent;
 use crate::time::Timestamp;
@@ -68,6 +69,9 @@ pub struct Culprit {
     /// first, then feature flags, then others, each the newest first. With any, the weight is
     /// multiplied by 1.5.
     pub changes: Vec<ChangeEvent>,
+    /// The template of its service's log whose lines changed most in the incident. `None` without a
+    /// clear change, and in a ranking that is not that of an incident.
+    pub log: Option<LogChange>,
 }
 
 /// Why a service may never have been called: a caller failed before it made the call.

@@ -127,6 +127,7 @@ impl Suspect {
             slow_calls_to: self.slow_calls_to,
             not_called: self.not_called,
             changes: self.changes,
+            log: None,
         })
     }
 }

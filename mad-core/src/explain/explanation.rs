@@ -15,6 +15,8 @@ pub struct Explanation {
     pub first_failure: String,
     /// One sentence per flagged signal: value, usual value, likelihood.
     pub why_flagged: Vec<String>,
+    /// The log template that changed most of each ranked service, at most 3.
+    pub log_evidence: Vec<String>,
     /// The effect on users and on the budgets of objectives.
     pub impact: Vec<String>,
     /// The first anomalies of all entities in order of time, at most 8, and the number of further ones.

@@ -9,6 +9,7 @@ mod causes;
 mod chain;
 mod explanation;
 mod findings;
+mod log_evidence;
 mod phrases;
 mod standout;
 mod template;
@@ -17,6 +18,7 @@ mod words;
 
 pub use chain::{Link, Tie};
 pub use explanation::Explanation;
+pub(crate) use log_evidence::log_text;
 pub use template::TemplateExplainer;
 pub(crate) use template::evidence_text;
 pub use why::Why;

@@ -13,6 +13,7 @@ use super::causes::Pattern;
 use super::chain::{self, Link};
 use super::explanation::Explanation;
 use super::findings::{checks, first_failure, root_cause};
+use super::log_evidence::log_evidence;
 use super::phrases::{
     against, against_errors, change, failing, peaks, slow_change, slow_requests, usual_of,
 };
@@ -93,6 +94,7 @@ impl TemplateExplainer {
             root_cause: root_cause(ranking, &pattern, found.as_ref()),
             first_failure: first_failure(incident, chain),
             why_flagged: peaks(incident).map(|peak| Self::why(incident, peak)).collect(),
+            log_evidence: log_evidence(ranking),
             impact: Self::impact(incident),
             chain: chain::sentences(incident, chain),
             likely_causes,

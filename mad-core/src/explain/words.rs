@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::guard::Reason;
 use crate::history::FlaggedSignal;
 use crate::series::{
-    Entity, LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal, SignalName,
+    Entity, LOG_ERRORS, LOG_NEW_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal,
+    SignalName,
 };
 use crate::time::{SECOND, Timestamp};
 
@@ -99,6 +100,7 @@ pub fn describe_signal(signal: &SignalName) -> Cow<'static, str> {
         SignalName::Request(Signal::SlowShare) => "share of slow requests".into(),
         SignalName::Metric(name) => match &**name {
             LOG_ERRORS => "number of error lines".into(),
+            LOG_NEW_ERRORS => "number of new error lines".into(),
             LOG_WARNINGS => "number of warning lines".into(),
             MISSING_SPANS => "number of missing spans".into(),
             NETWORK_GAP => "network time of calls".into(),

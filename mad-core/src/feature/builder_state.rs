@@ -1,15 +1,19 @@
 //! What a feature builder holds of entities and series beyond open steps: cursors, counts, and
 //! which of them are in flight.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::feature_builder::FeatureBuilder;
 use super::log_step::{LogCursor, LogStep};
 use super::metric_points::MetricPoints;
 use super::point::StepFinder;
 use super::request_step::{EntityCursor, RequestStep};
+use super::service_logs::ServiceLogs;
 use crate::series::{EntityId, SeriesId};
 use crate::time::Timestamp;
+
+/// The log templates of services.
+pub(crate) type LogTemplatesOfServices = BTreeMap<EntityId, Box<ServiceLogs>>;
 
 impl FeatureBuilder {
     /// Sets all counts to 0.
@@ -71,6 +75,7 @@ impl FeatureBuilder {
             self.requests.memory.set_cursor(*id, None);
             self.requests.memory.objective_of.remove(id);
             self.logs.memory.services.remove(id);
+            self.logs.memory.templates.remove(id);
         }
         self.metrics.memory.forget(series);
     }
@@ -96,6 +101,16 @@ impl FeatureBuilder {
             Some(cursor) => drop(self.logs.memory.services.insert(entity, cursor)),
             None => drop(self.logs.memory.services.remove(&entity)),
         }
+    }
+
+    /// The log templates of a service.
+    pub(crate) fn templates_of(&self, entity: EntityId) -> Option<&ServiceLogs> {
+        self.logs.memory.templates.get(&entity).map(Box::as_ref)
+    }
+
+    /// The log templates of all services.
+    pub(crate) fn templates_mut(&mut self) -> &mut LogTemplatesOfServices {
+        &mut self.logs.memory.templates
     }
 
     /// The step of a series as it is known so far.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RecentIds;
 use super::event_time_window::{EventTimeWindow, FeatureSink};
+use super::log_forms::{ReadLine, read_part};
 use super::log_step::{LogMemory, LogStep};
 use super::metric_points::{Measured, MetricMemory, MetricPoints};
 use super::request_step::{RequestMemory, RequestStep, Served};
@@ -16,6 +17,7 @@ use super::window_clock::Timed;
 use crate::config::{FeatureConfig, SloConfig};
 use crate::error::Result;
 use crate::limits::Limits;
+use crate::logs::FormReader;
 use crate::series::{EntityId, Sample, SeriesId};
 use crate::telemetry::{
     Doubt, LogLine, MetricPoint, Record, RejectReason, Request, RequestTime, Source, WrittenLevel,
@@ -33,7 +35,7 @@ const METRIC_STEP: i64 = 1;
 /// | requests of a service with two endpoints or more | one more row per service and step, of the kind [`Services`](crate::RowKind::Services): sums, and latencies adjusted for the mix of endpoints |
 /// | span | counts as a request of its service and operation, unless it is the caller's view of a call |
 /// | metric point | one row per service, resource and time with the series that have a point; nothing is averaged |
-/// | log line | one row per service and step with the counts [`LOG_ERRORS`](crate::series::LOG_ERRORS) and [`LOG_WARNINGS`](crate::series::LOG_WARNINGS) |
+/// | log line | one row per service and step with the counts [`LOG_ERRORS`](crate::series::LOG_ERRORS) and [`LOG_WARNINGS`](crate::series::LOG_WARNINGS), and with [`LOG_NEW_ERRORS`](crate::series::LOG_NEW_ERRORS) in a step where a new error template came five times within 30 s |
 /// | change, edge | none |
 ///
 /// # Event time
@@ -55,6 +57,11 @@ const METRIC_STEP: i64 = 1;
 /// Steps between two rows of a service are counts of 0. At most 60 of them come out, with the next
 /// line of the service. A service that writes only when something is wrong is therefore not taken
 /// for one that is always wrong.
+///
+/// The templates of each service are found from the forms of its lines
+/// ([`LogTemplates`](crate::LogTemplates)). An error template is new for ten minutes, unless its first
+/// line came in the first 30 s of the log. Of the forms in one service and step 64 of error lines and 64
+/// of other lines are read, those with the smallest hashes, and of a line the first 1,024 bytes.
 ///
 /// # Examples
 ///
@@ -101,6 +108,8 @@ pub struct FeatureBuilder {
     pub(super) requests: EventTimeWindow<RequestStep>,
     pub(super) metrics: EventTimeWindow<MetricPoints>,
     pub(super) logs: EventTimeWindow<LogStep>,
+    #[serde(skip)]
+    forms: FormReader,
 }
 
 /// Counts of the records that a [`FeatureBuilder`] took.
@@ -142,7 +151,13 @@ impl FeatureBuilder {
             bounded: false,
             requests: EventTimeWindow::new(config.step_nanos(), config, limits, requests),
             metrics: EventTimeWindow::new(METRIC_STEP, config, limits, metrics),
-            logs: EventTimeWindow::new(config.step_nanos(), config, limits, LogMemory::default()),
+            logs: EventTimeWindow::new(
+                config.step_nanos(),
+                config,
+                limits,
+                LogMemory::new(limits.service_log_templates),
+            ),
+            forms: FormReader::default(),
         })
     }
 
@@ -323,10 +338,12 @@ impl FeatureBuilder {
             self.logs.memory.overflowed += 1;
             return true;
         }
-        let item = WrittenLevel::parse(line.level);
-        if item == WrittenLevel::Unknown {
+        let level = WrittenLevel::parse(line.level);
+        if level == WrittenLevel::Unknown {
             sink.rejections.remark(Doubt::UnknownLevel, position, || line.level.to_owned());
         }
+        let text = read_part(line.body);
+        let item = ReadLine { level, form: self.forms.form(text.as_bytes()), text: text.into() };
         let source = self.hosts.source(line.host, entity);
         let at = line.timestamp;
         let record =

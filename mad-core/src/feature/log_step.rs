@@ -1,13 +1,15 @@
-//! The log lines of one step by level, before it closes.
+//! The log lines of one step by level and form, before it closes.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::event_time_window::{Accumulator, ClosedStep, FeatureSink};
+use super::log_forms::{ReadLine, StepForms};
 use super::row_buffer::RowKind;
+use super::service_logs::{NewErrors, ServiceLogs};
 use super::window_clock::Timed;
-use crate::series::{EntityId, LOG_ERRORS, LOG_WARNINGS, Sample};
+use crate::series::{EntityId, LOG_ERRORS, LOG_NEW_ERRORS, LOG_WARNINGS, Sample};
 use crate::telemetry::{LevelNumbers, LogLevel, WrittenLevel};
 use crate::time::Timestamp;
 
@@ -21,6 +23,9 @@ struct Lines {
     warnings: u64,
     /// Lines whose levels are numbers.
     numbers: LevelNumbers,
+    /// Time of the first line.
+    first: Option<Timestamp>,
+    forms: StepForms,
 }
 
 /// The memory of one service between its steps.
@@ -50,9 +55,22 @@ pub(super) struct LogStep {
 pub(super) struct LogMemory {
     /// The memory of each service.
     pub services: BTreeMap<EntityId, LogCursor>,
+    /// The templates of each service.
+    pub templates: BTreeMap<EntityId, Box<ServiceLogs>>,
+    /// Most templates of one service.
+    max_templates: usize,
+    /// Time of the first line of any service.
+    first: Option<Timestamp>,
     pub lines: u64,
     /// Lines and counts of services beyond the limits.
     pub overflowed: u64,
+}
+
+impl LogMemory {
+    /// No lines yet; at most `max_templates` templates of a service are kept.
+    pub fn new(max_templates: usize) -> Self {
+        Self { max_templates, ..Self::default() }
+    }
 }
 
 impl LogStep {
@@ -76,13 +94,16 @@ impl Lines {
 }
 
 impl Accumulator for LogStep {
-    type Item = WrittenLevel;
+    type Item = ReadLine;
     type Memory = LogMemory;
 
-    fn add(&mut self, record: Timed<WrittenLevel>, memory: &mut LogMemory) {
+    fn add(&mut self, record: Timed<ReadLine>, memory: &mut LogMemory) {
         memory.lines += 1;
         let lines = self.services.entry(record.entity).or_default();
-        match record.item {
+        let at = record.timestamp;
+        lines.first = Some(lines.first.map_or(at, |first| first.min(at)));
+        lines.forms.add(&record.item, at);
+        match record.item.level {
             WrittenLevel::Named(LogLevel::Error) => lines.errors += 1,
             WrittenLevel::Named(LogLevel::Warning) => lines.warnings += 1,
             WrittenLevel::Number(number) => lines.numbers.add(number, 1),
@@ -95,6 +116,8 @@ impl Accumulator for LogStep {
         let mut services: Vec<(EntityId, Lines)> =
             std::mem::take(&mut self.services).into_iter().collect();
         services.sort_by_key(|(entity, _)| sink.entities.get(*entity));
+        let first = services.iter().filter_map(|(_, lines)| lines.first).min();
+        let since = *memory.first.get_or_insert(first.unwrap_or(at));
         for (entity, mut lines) in services {
             let known = memory.services.get(&entity);
             // The steps without a line since the last one are counts of 0: they are known only now.
@@ -106,9 +129,17 @@ impl Accumulator for LogStep {
             lines.read_numbers(&cursor.numbers);
             for before in (1..=empty.min(MOST_EMPTY)).rev() {
                 let at = at.plus(-step.saturating_mul(before));
-                memory.overflowed += count(at, step, entity, &Lines::default(), sink);
+                let counts = (&Lines::default(), NewErrors::default());
+                memory.overflowed += count(at, step, entity, counts, sink);
             }
-            memory.overflowed += count(at, step, entity, &lines, sink);
+            let max_templates = memory.max_templates;
+            let fresh = || Box::new(ServiceLogs::new(since, at, step, max_templates));
+            let templates = memory.templates.entry(entity).or_insert_with(fresh);
+            let forms = std::mem::take(&mut lines.forms).by_level(&cursor.numbers);
+            // a service whose counts are beyond the limits is not judged, and learns nothing
+            let is_judged = sink.series.id(entity, LOG_ERRORS, sink.entities).is_some();
+            let new = if is_judged { templates.learn(at, forms) } else { NewErrors::default() };
+            memory.overflowed += count(at, step, entity, (&lines, new), sink);
         }
     }
 }
@@ -118,14 +149,18 @@ fn count(
     at: Timestamp,
     step: i64,
     entity: EntityId,
-    lines: &Lines,
+    (lines, new): (&Lines, NewErrors),
     sink: &mut FeatureSink<'_>,
 ) -> u64 {
     let mut overflowed = 0;
-    for (signal, count) in [(LOG_ERRORS, lines.errors), (LOG_WARNINGS, lines.warnings)] {
+    // most services never have new error templates, and need no third series
+    let is_known = sink.series.find(entity, LOG_NEW_ERRORS).is_some();
+    let new = (new.lines > 0 || is_known).then_some((LOG_NEW_ERRORS, new.lines, new.burst));
+    let counts = [(LOG_ERRORS, lines.errors, 1), (LOG_WARNINGS, lines.warnings, 1)];
+    for (signal, count, n) in counts.into_iter().chain(new) {
         match sink.series.id(entity, signal, sink.entities) {
             Some(series) => {
-                let sample = Sample { value: count as f64, n: 1 };
+                let sample = Sample { value: count as f64, n };
                 sink.rows.add_sample(RowKind::Logs, entity, at, step, (series, sample, 0));
             }
             None => overflowed += 1,

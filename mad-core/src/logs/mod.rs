@@ -11,6 +11,7 @@
 //! assert_eq!(all, ["order <*> of ada paid after <*> ms", "payment gateway does not answer"]);
 //! ```
 
+mod change;
 mod cluster;
 mod context;
 mod evidence;
@@ -25,5 +26,7 @@ mod token;
 mod tokenize;
 mod variation;
 
+pub use change::LogChange;
 pub use cluster::{LogCluster, cluster};
 pub use templates::{LogTemplate, LogTemplates};
+pub(crate) use tokenize::FormReader;

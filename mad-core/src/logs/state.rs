@@ -16,6 +16,7 @@ use super::tokenize::Tokenizer;
 #[serde(deny_unknown_fields)]
 struct Saved {
     max_templates: usize,
+    forgets_oldest: bool,
     lines: u64,
     next: u32,
     forms: KeyMap<u64, Form>,
@@ -46,6 +47,7 @@ impl<'de> Deserialize<'de> for LogTemplates {
         }
         Ok(Self {
             max_templates: most,
+            forgets_oldest: saved.forgets_oldest,
             lines: saved.lines,
             next: saved.next,
             forms: saved.forms,

@@ -91,6 +91,8 @@ pub struct LogTemplate {
 #[derive(Debug, Clone, Serialize)]
 pub struct LogTemplates {
     pub(super) max_templates: usize,
+    /// Whether a full memory forgets the template without a line for longest, however short that is.
+    pub(super) forgets_oldest: bool,
     /// Lines so far.
     pub(super) lines: u64,
     /// The id of the next template.
@@ -117,6 +119,7 @@ impl LogTemplates {
     pub fn new(max_templates: usize) -> Self {
         Self {
             max_templates: max_templates.max(2),
+            forgets_oldest: false,
             lines: 0,
             next: LAST_RESORT + 1,
             forms: KeyMap::default(),
@@ -127,6 +130,14 @@ impl LogTemplates {
             full_until: 0,
             tokenizer: Tokenizer::default(),
         }
+    }
+
+    /// Forgets the templates without a line for longest when the limit is reached, so that new kinds of
+    /// lines always have a template.
+    #[must_use]
+    pub(crate) fn forgetting_oldest(mut self) -> Self {
+        self.forgets_oldest = true;
+        self
     }
 
     /// Learns a line; returns the id of its template.
@@ -170,6 +181,12 @@ impl LogTemplates {
         all
     }
 
+    /// Whether lines of the form of this one were seen before.
+    pub(crate) fn has_form_of(&mut self, line: &[u8]) -> bool {
+        let whole = key(self.tokenizer.read(line));
+        self.known(whole).is_some()
+    }
+
     /// The most templates that are kept at a time.
     pub fn max_templates(&self) -> usize {
         self.max_templates
@@ -187,7 +204,7 @@ impl LogTemplates {
     }
 
     /// The id that an id belongs to by now, if its template is still known.
-    fn live_id(&self, id: u32) -> Option<u32> {
+    pub(crate) fn live_id(&self, id: u32) -> Option<u32> {
         let mut id = id;
         while let Some(&into) = self.merged.get(&id) {
             id = into;
@@ -319,7 +336,11 @@ impl LogTemplates {
         if self.lines < self.full_until {
             return false;
         }
-        let idle = IDLE_LINES_PER_TEMPLATE.saturating_mul(most as u64);
+        let idle = if self.forgets_oldest {
+            0
+        } else {
+            IDLE_LINES_PER_TEMPLATE.saturating_mul(most as u64)
+        };
         let recent = self.lines.saturating_sub(idle);
         let old = |(&id, template): (&u32, &Template)| {
             (id != LAST_RESORT && template.last < recent).then_some((template.last, id))

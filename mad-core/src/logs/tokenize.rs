@@ -7,7 +7,7 @@ use super::mask::{
 };
 use super::pieces::{has_port, nested_end, signed, skeleton, word_end};
 use super::text::{Kinds, byte, hash, is_hex, is_inner, is_mark, is_space, part};
-use super::token::{Token, TokenKind, WILD};
+use super::token::{Token, TokenKind, WILD, key};
 
 /// Tokens of a line that are read. What follows counts as one variable part.
 pub(super) const MOST_TOKENS: usize = 160;
@@ -27,6 +27,18 @@ pub(super) struct Tokenizer {
     open: Vec<u8>,
     /// The place of the quote that closes the string before it.
     closing: usize,
+}
+
+/// Reads what a line has in common with others of its kind, without a memory of lines.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FormReader(Tokenizer);
+
+impl FormReader {
+    /// A hash of the form of a line: equal for lines that differ only in parts that are variable by
+    /// their form or place.
+    pub fn form(&mut self, line: &[u8]) -> u64 {
+        key(self.0.read(line))
+    }
 }
 
 impl Tokenizer {

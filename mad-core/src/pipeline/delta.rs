@@ -9,6 +9,7 @@ use super::entity_part::{EntityPart, SeriesPart};
 use super::incident_log::Rings;
 use super::judge::{EntityState, SeriesState, States};
 use crate::error::{Error, Result};
+use crate::feature::LogTemplatesOfServices;
 use crate::history::HistoryRing;
 use crate::limits::Limits;
 use crate::series::{EntityId, SeriesId};
@@ -29,7 +30,7 @@ pub struct DeltaCheckpoint {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Global<P> {
     pub pipeline: P,
-    pub lengths: [usize; 4],
+    pub lengths: [usize; 5],
 }
 
 /// The learnt state of one entity, with the ids of its series.
@@ -41,11 +42,17 @@ pub(super) struct Tables {
     series: Vec<Option<Box<SeriesState>>>,
     recent: Vec<HistoryRing>,
     points: Vec<HistoryRing>,
+    /// By partition.
+    logs: Vec<LogTemplatesOfServices>,
 }
 
 impl Tables {
-    pub fn new((rows, series): States, (recent, points): Rings) -> Self {
-        Self { rows, series, recent, points }
+    pub fn new(
+        (rows, series): States,
+        (recent, points): Rings,
+        logs: Vec<LogTemplatesOfServices>,
+    ) -> Self {
+        Self { rows, series, recent, points, logs }
     }
 
     /// Empty tables of these lengths.
@@ -55,28 +62,31 @@ impl Tables {
     /// The lengths exceed the limits. They come from outside, so they are checked before memory is
     /// taken.
     pub fn with_lengths(
-        [rows, series, recent, points]: [usize; 4],
+        [rows, series, recent, points, logs]: [usize; 5],
         limits: &Limits,
     ) -> Result<Self> {
         if rows.max(recent) > limits.entities.saturating_mul(4).saturating_add(1)
             || series.max(points) > limits.series
+            || logs > limits.partitions.saturating_add(1)
         {
             return Err(Error::state("the saved state has more entities than the limits allow"));
         }
-        let mut tables = Self::new((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        let mut tables = Self::new((Vec::new(), Vec::new()), (Vec::new(), Vec::new()), Vec::new());
         tables.rows.resize_with(rows, || None);
         tables.series.resize_with(series, || None);
         tables.recent.resize_with(recent, HistoryRing::default);
         tables.points.resize_with(points, HistoryRing::default);
+        tables.logs.resize_with(logs, LogTemplatesOfServices::default);
         Ok(tables)
     }
 
-    pub fn lengths(&self) -> [usize; 4] {
-        [self.rows.len(), self.series.len(), self.recent.len(), self.points.len()]
+    pub fn lengths(&self) -> [usize; 5] {
+        let Self { rows, series, recent, points, logs } = self;
+        [rows.len(), series.len(), recent.len(), points.len(), logs.len()]
     }
 
-    pub fn into_parts(self) -> (States, Rings) {
-        ((self.rows, self.series), (self.recent, self.points))
+    pub fn into_parts(self) -> (States, Rings, Vec<LogTemplatesOfServices>) {
+        ((self.rows, self.series), (self.recent, self.points), self.logs)
     }
 
     /// The state of an entity, if anything is known of it.
@@ -87,10 +97,14 @@ impl Tables {
             state: self.series.get(id.index()).and_then(Option::as_deref).map(Cow::Borrowed),
             points: self.points.get(id.index()).filter(filled).map(Cow::Borrowed),
         });
+        let of_logs = (0..).zip(&self.logs).filter_map(|(partition, logs)| {
+            Some((partition, Cow::Borrowed(logs.get(&id)?.as_ref())))
+        });
         let part = EntityPart {
             rows: self.rows.get(id.index()).and_then(Option::as_deref).map(Cow::Borrowed),
             recent: self.recent.get(id.index()).filter(filled).map(Cow::Borrowed),
             series: of_series.collect(),
+            logs: of_logs.collect(),
         };
         Some(part).filter(|part| !part.is_empty())
     }
@@ -110,6 +124,10 @@ impl Tables {
             if let Some(points) = points {
                 *self.points.get_mut(id as usize)? = points.into_owned();
             }
+        }
+        for (partition, logs) in part.logs {
+            let of_partition = self.logs.get_mut(partition as usize)?;
+            of_partition.insert(EntityId(id as u32), Box::new(logs.into_owned()));
         }
         Some(())
     }

@@ -56,6 +56,11 @@ impl EntityExport {
             rows: judge.exported(id).map(|state| Cow::Owned(*state)),
             recent: filled(incidents.history().recent(id).collect()),
             series: series.collect(),
+            logs: ingest
+                .templates_of(id)
+                .take(1)
+                .map(|logs| (0, Cow::Owned(logs.clone())))
+                .collect(),
         };
         let (cursor, last_log) = ingest.cursors(id);
         let (incident, window) = incidents.open_state(id);
@@ -94,7 +99,7 @@ impl EntityExport {
         names: &mut Names,
         (ingest, judge, incidents): (&mut Ingest, &mut Judge, &mut IncidentLog),
     ) -> EntityId {
-        let EntityPart { rows, recent, series } = self.learnt;
+        let EntityPart { rows, recent, series, logs } = self.learnt;
         let is_whole_service = entity.is_service() && rows.is_some();
         let id = if is_whole_service {
             names.entities.service(&entity.service)
@@ -109,6 +114,9 @@ impl EntityExport {
         }
         judge.put_exported(id, rows.map(|state| Box::new(state.into_owned())));
         ingest.set_cursors(id, self.cursor, self.last_log);
+        for (_, logs) in logs {
+            ingest.set_templates(id, logs.into_owned());
+        }
         if let Some(recent) = recent {
             incidents.put_rows(id, &recent);
         }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{EntityState, SeriesState};
+use crate::feature::ServiceLogs;
 use crate::history::HistoryRing;
 
 /// The learnt state of one entity. A delta names its series by id, an export by name (`K`). The parts
@@ -16,6 +17,8 @@ pub(super) struct EntityPart<'a, K> {
     /// Its recent rows; `None` without any.
     pub recent: Option<Cow<'a, HistoryRing>>,
     pub series: Vec<SeriesPart<'a, K>>,
+    /// The templates of its log, by the number of the partition.
+    pub logs: Vec<(u32, Cow<'a, ServiceLogs>)>,
 }
 
 /// The learnt state of one series of the entity.
@@ -30,7 +33,10 @@ pub(super) struct SeriesPart<'a, K> {
 impl<K> EntityPart<'_, K> {
     /// Whether nothing was learnt.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_none() && self.recent.is_none() && self.series.is_empty()
+        self.rows.is_none()
+            && self.recent.is_none()
+            && self.series.is_empty()
+            && self.logs.is_empty()
     }
 }
 

@@ -118,7 +118,7 @@ impl Pipeline {
     /// Closes the incidents without a flagged row for too long at `at`.
     pub(super) fn expire(&mut self, at: Timestamp, update: &mut Update) {
         let Self { config, names, ingest, incidents, .. } = self;
-        let shared = Shared { config, names, graph: ingest.graph() };
+        let shared = Shared { config, names, graph: ingest.graph(), ingest };
         incidents.advance(at, shared, &mut update.changes);
     }
 
@@ -128,7 +128,7 @@ impl Pipeline {
         for row in judge.silences(partition, config, names) {
             checkpointer.mark_dirty([row.entity]);
             let Some(entity) = names.entities.get(row.entity) else { continue };
-            let shared = Shared { config, names, graph: ingest.graph() };
+            let shared = Shared { config, names, graph: ingest.graph(), ingest };
             incidents.take(entity, RowOutcome::Alarm(row), shared, &mut update.changes);
         }
     }
@@ -178,7 +178,7 @@ impl Pipeline {
             }
         }
         let Self { config, names, ingest, incidents, .. } = self;
-        let shared = Shared { config, names, graph: ingest.graph() };
+        let shared = Shared { config, names, graph: ingest.graph(), ingest };
         for (entity, outcome) in outcomes.drain(..) {
             incidents.take(&entity, outcome, shared, &mut update.changes);
         }
@@ -199,7 +199,7 @@ impl Pipeline {
             incidents.push_point(&judged.head, signal);
         }
         update.rows.push(judged);
-        let shared = Shared { config, names, graph: ingest.graph() };
+        let shared = Shared { config, names, graph: ingest.graph(), ingest };
         incidents.take(name, outcome, shared, &mut update.changes);
         incidents.end_row(entity);
     }

@@ -14,7 +14,10 @@ use super::names::Names;
 use super::partition::Partition;
 use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
-use crate::feature::{ClockFault, EntityCursor, LogCursor, RowBuffer, ServiceRoutes, StepFinder};
+use crate::feature::{
+    ClockFault, EntityCursor, LogCursor, LogTemplatesOfServices, RowBuffer, ServiceLogs,
+    ServiceRoutes, StepFinder,
+};
 use crate::graph::{ServiceGraph, TraceProfiles};
 use crate::series::{EntityId, SeriesId};
 use crate::telemetry::{Edge, PartitionId, Record, Rejections, Request, Source, Span, SpanKind};
@@ -467,6 +470,30 @@ impl Ingest {
         let logs = open().filter_map(|features| features.log_cursor(entity));
         let logs = logs.max_by_key(|cursor| cursor.last).cloned();
         (requests.max_by_key(|cursor| cursor.last).cloned(), logs)
+    }
+
+    /// The log templates of a service, of each partition that has some.
+    pub fn templates_of(&self, service: EntityId) -> impl Iterator<Item = &ServiceLogs> {
+        self.partitions.iter().filter_map(move |open| open.features.templates_of(service))
+    }
+
+    /// Sets the log templates of a service, in the first partition.
+    pub fn set_templates(&mut self, service: EntityId, logs: ServiceLogs) {
+        if let Some(partition) = self.partitions.first_mut() {
+            partition.features.templates_mut().insert(service, Box::new(logs));
+        }
+    }
+
+    /// The log templates of all services, by partition, out of here.
+    pub fn take_templates(&mut self) -> Vec<LogTemplatesOfServices> {
+        let open = self.partitions.iter_mut();
+        open.map(|open| std::mem::take(open.features.templates_mut())).collect()
+    }
+
+    pub fn put_templates(&mut self, logs: Vec<LogTemplatesOfServices>) {
+        for (open, logs) in self.partitions.iter_mut().zip(logs) {
+            *open.features.templates_mut() = logs;
+        }
     }
 
     /// Sets both, in the first partition.

@@ -357,7 +357,7 @@ impl Pipeline {
                 update.changes.extend(incidents.acknowledge(id, *at)?);
             }
             Command::Resolve { id, at } => {
-                let shared = Shared { config, names, graph: ingest.graph() };
+                let shared = Shared { config, names, graph: ingest.graph(), ingest };
                 update.changes.push(incidents.resolve(id, *at, shared)?);
             }
             Command::Mute { service, endpoint, at, until, reason } => {

@@ -224,6 +224,6 @@ impl Pipeline {
 
     fn view(&self) -> View<'_> {
         let Self { config, names, ingest, incidents, .. } = self;
-        incidents.view(Shared { config, names, graph: ingest.graph() })
+        incidents.view(Shared { config, names, graph: ingest.graph(), ingest })
     }
 }

@@ -105,7 +105,11 @@ impl Pipeline {
     /// ```
     pub fn take_delta(&mut self) -> Result<DeltaCheckpoint> {
         let dirty = self.checkpointer.take_dirty();
-        let tables = Tables::new(self.judge.take_states(), self.incidents.take_rings());
+        let tables = Tables::new(
+            self.judge.take_states(),
+            self.incidents.take_rings(),
+            self.ingest.take_templates(),
+        );
         let closed = self.incidents.take_closed();
         let delta = self.delta(&dirty, &tables);
         let parts = seal_incidents(&closed);
@@ -286,7 +290,7 @@ impl Pipeline {
         self.checkpointer.absorb(other.checkpointer, self.config.limits.batch_ids);
         let is_whole = self.counters().flagged_dropped == 0;
         let Self { config, names, ingest, incidents, .. } = self;
-        let shared = Shared { config, names, graph: ingest.graph() };
+        let shared = Shared { config, names, graph: ingest.graph(), ingest };
         incidents.absorb(other.incidents, shared, &other.names);
         incidents.rank_again(is_whole, shared);
         Ok(())
@@ -377,7 +381,8 @@ impl Pipeline {
     }
 
     fn put_tables(&mut self, tables: Tables) {
-        let (states, rings) = tables.into_parts();
+        let (states, rings, logs) = tables.into_parts();
+        self.ingest.put_templates(logs);
         self.judge.put_states(states);
         self.incidents.put_rings(rings);
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::ingest::Ingest;
 use super::names::Names;
 use crate::config::{CulpritConfig, PipelineConfig};
 use crate::culprit::{CulpritRanker, Evidence, Ranking, RankingContext};
@@ -12,6 +13,7 @@ use crate::graph::ServiceGraph;
 use crate::guard::Reason;
 use crate::history::{FlaggedRow, FlaggedSignal, History, HistoryRow};
 use crate::incident::{Incident, IncidentGrouper, Topology};
+use crate::logs::LogChange;
 use crate::series::{Entity, EntityId, Signal, SignalName};
 use crate::telemetry::ChangeEvent;
 use crate::time::{MINUTE, Timestamp, nanos_of};
@@ -26,6 +28,7 @@ pub(super) struct Shared<'a> {
     pub config: &'a PipelineConfig,
     pub names: &'a Names,
     pub graph: &'a ServiceGraph,
+    pub ingest: &'a Ingest,
 }
 
 /// Names, calls, recent rows, flagged rows and changes, as they are now.
@@ -80,7 +83,20 @@ impl View<'_> {
         let by_metrics = self.by_metrics(&rows, at);
         let in_other_incident = self.in_other_incidents(incident, &by_metrics);
         let context = Context { view: self, by_metrics, in_other_incident };
-        ranker.rank_with(rows, &self.shared.names.entities, at, &context)
+        let mut ranking = ranker.rank_with(rows, &self.shared.names.entities, at, &context);
+        for culprit in &mut ranking.culprits {
+            culprit.log = self.log_change(&culprit.entity.service, incident);
+        }
+        ranking
+    }
+
+    /// The template of a service's log whose lines changed most in an incident. A service whose log is
+    /// read in several partitions has the clearest change of them.
+    fn log_change(&self, service: &str, incident: &Incident) -> Option<LogChange> {
+        let id = self.shared.names.entities.find(service, "")?;
+        let logs = self.shared.ingest.templates_of(id);
+        let changes = logs.filter_map(|logs| logs.change(incident.start, incident.end));
+        changes.max_by(|a, b| a.evidence().total_cmp(&b.evidence()))
     }
 
     /// The entities that were normal again before an incident began, which no longer can cause it.

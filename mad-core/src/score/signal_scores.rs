@@ -45,6 +45,11 @@ impl SignalScores {
         }
     }
 
+    /// The scores of a value that is judged by an assumption, without a past.
+    pub(super) fn of(score: Score) -> Self {
+        Self { score, alarm: score, alone: score, own: score.neg_log10_p, ..Self::unknown() }
+    }
+
     /// Since when the level has been drifting slowly, if it has.
     pub fn drift_since(&self) -> Option<Timestamp> {
         self.drift.and_then(|drift| drift.since)

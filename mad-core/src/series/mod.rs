@@ -16,8 +16,8 @@ pub use kind::{Direction, Sample, SignalKind};
 pub(crate) use name_hash::NameHash;
 pub use series_table::{SeriesId, SeriesName, SeriesTable};
 pub use signal::{
-    CALLS_TO, LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal, SignalName,
-    counts_lines,
+    CALLS_TO, LOG_ERRORS, LOG_NEW_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE,
+    Signal, SignalName, counts_lines,
 };
 pub(crate) use signal::{counts, is_made_here};
 pub use signal_id::SignalId;

@@ -17,6 +17,9 @@ pub const CALLS_TO: &str = "-> ";
 pub const LOG_ERRORS: &str = "log_errors";
 /// Signal: time without requests of an entity that usually has some, s.
 pub const SILENCE: &str = "silence";
+/// Signal: number of lines of new error templates of a service in a step, where one of them came five
+/// times within 30 s. Before the first such step it has no sample.
+pub const LOG_NEW_ERRORS: &str = "log_new_errors";
 /// Signal: number of warning lines of a service in a step.
 pub const LOG_WARNINGS: &str = "log_warnings";
 
@@ -148,7 +151,7 @@ impl SignalName {
 
 /// Whether the signal of this name counts log lines.
 pub fn counts_lines(signal: &str) -> bool {
-    matches!(signal, LOG_ERRORS | LOG_WARNINGS)
+    matches!(signal, LOG_ERRORS | LOG_NEW_ERRORS | LOG_WARNINGS)
 }
 
 /// Whether the metric of this name counts log lines or missing spans.

@@ -12,4 +12,5 @@ mod log_templates;
 mod logs;
 #[cfg(feature = "simulate")]
 mod missing_spans;
+mod new_errors;
 mod outages;

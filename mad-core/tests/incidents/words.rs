@@ -9,8 +9,9 @@ use mad_core::feature::{StatusCounts, Subsets};
 use mad_core::guard::Severity;
 use mad_core::history::{FlaggedRow, FlaggedSignal};
 use mad_core::incident::{Incident, IncidentGrouper, IncidentStatus, Peak, RowOutcome};
+use mad_core::logs::LogChange;
 use mad_core::series::{Entity, EntityId, Signal, SignalKind};
-use mad_core::telemetry::Status;
+use mad_core::telemetry::{LogLevel, Status};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use proptest::prelude::*;
 
@@ -92,6 +93,7 @@ fn ranking(entity: Entity, score: f64) -> Ranking {
         severity: Severity::Warning,
         peak_error_rate: 0.0,
         evidence: Vec::new(),
+        log: None,
     };
     Ranking { from: at, at, rows: 9, culprits: vec![culprit], abstained: false }
 }
@@ -102,6 +104,38 @@ fn texts(explanation: &Explanation) -> Vec<String> {
     let lists = [why_flagged, impact, likely_causes, recommended_actions];
     let lines = [summary, &explanation.line, &explanation.confidence_rule];
     lines.into_iter().chain(lists.into_iter().flatten()).cloned().collect()
+}
+
+#[test]
+fn the_log_template_that_changed_most_is_named_with_its_counts() {
+    let at = |minute: i64| Timestamp::from_nanos(START + minute * MINUTE);
+    let log = LogChange {
+        template: "no `connection`\nafter <*> ms".to_owned(),
+        level: LogLevel::Error,
+        lines: 480,
+        lines_before: 32,
+        from: at(0),
+        to: at(8),
+        known_since: at(-32),
+    };
+    let text = |log: LogChange| {
+        let mut ranking = ranking(Entity::new("payments", "/pay"), 1.0);
+        ranking.culprits[0].log = Some(log);
+        ranking.culprits.push(ranking.culprits[0].clone());
+        let evidence = explain(&incident(), Some(&ranking)).log_evidence;
+        assert_eq!(evidence.len(), 1);
+        evidence[0].split_once(" UTC: ").unwrap().1.to_owned()
+    };
+    let quoted = "`no 'connection'\\nafter <*> ms`";
+    let usual = "60 times the usual rate (32 lines in the 32 minutes before).";
+    assert_eq!(text(log.clone()), format!("480 error lines {quoted}, {usual}"));
+    let new = LogChange { lines_before: 0, level: LogLevel::Other, ..log.clone() };
+    assert_eq!(text(new), format!("480 lines {quoted}, none in the 32 minutes before."));
+    let stopped = LogChange { lines: 0, lines_before: 320, ..log.clone() };
+    let before = "320 lines in the 32 minutes before.";
+    assert_eq!(text(stopped), format!("no error line {quoted}, {before}"));
+    let first = LogChange { known_since: at(0), lines_before: 0, ..log };
+    assert_eq!(text(first), format!("480 error lines {quoted}; the log is not known before."));
 }
 
 #[test]

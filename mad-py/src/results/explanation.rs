@@ -50,6 +50,8 @@ fields!(Explanation:
     first_failure -> &str;
     /// One sentence per flagged signal.
     why_flagged -> &[String];
+    /// The log template that changed most of each ranked service.
+    log_evidence -> &[String];
     /// The impact on users.
     impact -> &[String];
     /// The order in which services became anomalous, and the calls between them.
@@ -78,8 +80,9 @@ impl Explanation {
 
     fn _repr_html_(&self) -> String {
         let core = &self.core;
-        let parts: [(&str, &[String]); 6] = [
+        let parts: [(&str, &[String]); 7] = [
             ("Why it was flagged", &core.why_flagged),
+            ("Log", &core.log_evidence),
             ("Impact", &core.impact),
             ("How it spread", &core.chain),
             ("Likely causes", &core.likely_causes),

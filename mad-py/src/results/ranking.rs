@@ -132,6 +132,24 @@ impl Culprit {
         self.core.severity.as_str()
     }
 
+    /// The template of its service's log that changed most in the incident: a dict with template, level
+    /// (error, other), lines from `from` to `to`, and `lines_before` since `known_since`. None without a
+    /// clear change.
+    #[getter]
+    fn log<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(log) = &self.core.log else { return Ok(None) };
+        let dict = PyDict::new(py);
+        let is_error = log.level == mad_core::LogLevel::Error;
+        dict.set_item("template", &log.template)?;
+        dict.set_item("level", if is_error { "error" } else { "other" })?;
+        dict.set_item("lines", log.lines)?;
+        dict.set_item("from", DateTime::<Utc>::from(log.from))?;
+        dict.set_item("to", DateTime::<Utc>::from(log.to))?;
+        dict.set_item("lines_before", log.lines_before)?;
+        dict.set_item("known_since", DateTime::<Utc>::from(log.known_since))?;
+        Ok(Some(dict))
+    }
+
     /// The evidence against it, a dict per signal, the strongest first.
     #[getter]
     fn evidence<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {

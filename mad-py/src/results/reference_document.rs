@@ -78,6 +78,7 @@ fn ranking(report: &ReferenceReport, now: Option<mad_core::Timestamp>) -> Rankin
                 rows: culprit.points,
                 severity: culprit.peak_severity.as_str(),
                 evidence: Vec::new(),
+                log: None,
             })
             .collect(),
     }
@@ -143,6 +144,7 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
             checks: Vec::new(),
             summary,
             why_flagged: Vec::new(),
+            log_evidence: Vec::new(),
             impact: Vec::new(),
             likely_causes: Vec::new(),
             recommended_actions: Vec::new(),

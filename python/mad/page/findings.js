@@ -69,6 +69,7 @@ export function explanation({ explanation }) {
     explanation.likely_causes.length ? sentences(explanation.likely_causes) : h("p", {}, "Not known."),
     h("h2", {}, "Why it was flagged"),
     sentences(explanation.why_flagged),
+    explanation.log_evidence?.length ? [h("h2", {}, "Log"), sentences(explanation.log_evidence)] : null,
     h("details", {}, h("summary", {}, "Severity and confidence"), sentences(explanation.severity_evidence), h("p", { class: "hint" }, visible(explanation.confidence_rule))),
   );
 }

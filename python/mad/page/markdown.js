@@ -26,6 +26,7 @@ export function markdown(found, state, actions, context, url) {
     "**Likely causes**",
     ...list(explanation.likely_causes),
     "",
+    ...(explanation.log_evidence?.length ? ["**Log**", ...list(explanation.log_evidence), ""] : []),
     "**What to do next**",
     ...list(explanation.recommended_actions, "1."),
     "",

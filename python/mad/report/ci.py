@@ -36,6 +36,7 @@ def junit(
         explanation = incident.get("explanation") or {}
         lines = [
             *explanation.get("why_flagged", ()),
+            *explanation.get("log_evidence", ()),
             *explanation.get("impact", ()),
             *explanation.get("recommended_actions", ()),
         ]

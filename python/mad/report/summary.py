@@ -299,6 +299,7 @@ _FINDINGS = {
 }
 _REASONS = {
     "why_flagged": "Why it was flagged",
+    "log_evidence": "Log",
     "chain": "How it spread",
     "likely_causes": "Likely causes",
     "recommended_actions": "What to do",

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use crate::culprit::{Culprit, Evidence, Ranking};
 use crate::incident::{Incident, Peak};
+use crate::logs::LogChange;
+use crate::telemetry::LogLevel;
 
 /// A ranking.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +32,41 @@ pub struct CulpritDocument {
     pub rows: u64,
     pub severity: &'static str,
     pub evidence: Vec<EvidenceDocument>,
+    pub log: Option<LogDocument>,
+}
+
+/// The log template of a culprit's service that changed most.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
+pub struct LogDocument {
+    pub template: String,
+    pub level: &'static str,
+    pub from: String,
+    pub to: String,
+    pub lines: u64,
+    pub known_since: String,
+    pub lines_before: u64,
+    pub expected: Option<f64>,
+    pub ratio: Option<f64>,
+    pub text: String,
+}
+
+impl LogDocument {
+    fn new(service: &str, change: &LogChange) -> Self {
+        let finite = |number: f64| number.is_finite().then_some(number);
+        Self {
+            template: change.template.clone(),
+            level: if change.level == LogLevel::Error { "error" } else { "other" },
+            from: change.from.to_string(),
+            to: change.to.to_string(),
+            lines: change.lines,
+            known_since: change.known_since.to_string(),
+            lines_before: change.lines_before,
+            expected: finite(change.expected()),
+            ratio: finite(change.ratio()),
+            text: crate::explain::log_text(service, change),
+        }
+    }
 }
 
 /// The evidence of one signal against a culprit.
@@ -96,6 +133,7 @@ fn culprit_document(culprit: &Culprit) -> CulpritDocument {
         rows: culprit.rows,
         severity: culprit.severity.as_str(),
         evidence: culprit.evidence.iter().map(evidence_document).collect(),
+        log: culprit.log.as_ref().map(|log| LogDocument::new(&culprit.entity.service, log)),
     }
 }
 

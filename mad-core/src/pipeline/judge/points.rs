@@ -13,8 +13,8 @@ use crate::guard::{
 use crate::history::{Decision, FlaggedRow, FlaggedSignal};
 use crate::incident::RowOutcome;
 use crate::pipeline::names::Names;
-use crate::score::{DriftAlarm, Score, SignalScores};
-use crate::series::{SignalKind, SignalName};
+use crate::score::{DriftAlarm, Score, SignalScores, new_error_scores};
+use crate::series::{LOG_NEW_ERRORS, SignalKind, SignalName};
 use crate::time::Timestamp;
 
 impl Judge {
@@ -112,9 +112,12 @@ impl Judge {
         });
         let maturity = state.maturity();
         state.scorer.set_utc_offset(config.season.utc_offset_seconds(at));
-        let scores = state.scorer.judge(at, sample);
+        let is_new = *metric == *LOG_NEW_ERRORS;
+        let scores = if is_new { new_error_scores(sample) } else { state.scorer.judge(at, sample) };
         let SignalScores { score, alarm, drift, .. } = scores;
-        if is_muted {
+        if is_new {
+            // new templates are judged by an assumption, and a later one is as new
+        } else if is_muted {
             state.scorer.learn_muted(at, sample, &scores);
         } else {
             let level = state.scorer.learn_judged(at, sample, &scores);
@@ -123,7 +126,7 @@ impl Judge {
                 self.levels.push(accepted(entity, name, at, level));
             }
         }
-        let kind = state.scorer.kind();
+        let kind = if is_new { SignalKind::Events } else { state.scorer.kind() };
         let guardrails = match self.rules.get(&entity) {
             Some(Some(rules)) => &rules.guardrails,
             _ => &self.guardrails,
