@@ -14,7 +14,7 @@ LAYERS = (
     ("_core", "deadline", "errors", "severity", "times"),
     ("config",),
     ("sources", "sinks", "report"),
-    ("detection", "documents", "series", "journal"),
+    ("detection", "documents", "series", "journal", "explainers"),
     ("anomalies", "evaluation", "traces", "reference", "plot"),
     ("mad", "engine", "adapters", "quality"),
     ("api", "simulate", "demo", "view"),

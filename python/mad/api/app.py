@@ -44,6 +44,7 @@ from mad.config.server import HttpLimits, WebhookSecrets
 from mad.engine import Busy, Engine, StorageFailed
 from mad.engine.sink_runner import SinkPool
 from mad.engine.source_runner import SourcePool
+from mad.explainers import ExplainQueue
 from mad.journal import AuditLine
 from mad.journal.reader import Reader
 
@@ -106,6 +107,7 @@ def create_app(
     sources: SourcePool | None = None,
     sinks: SinkPool | None = None,
     webhooks: WebhookSecrets | None = None,
+    explanations: ExplainQueue | None = None,
 ) -> Application:
     """Builds the service over a started engine; the caller stops the engine.
 
@@ -147,6 +149,7 @@ def create_app(
         inputs=sources,
         sinks=sinks,
         webhooks=webhooks,
+        explanations=explanations,
     )
     app.state.streams = streams
     errors.install(app)

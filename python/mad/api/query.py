@@ -131,9 +131,13 @@ def history(request: Request, incident: IncidentId, page: OfPage) -> Response:
 )
 def explain(request: Request, incident: IncidentId) -> Response:
     """The explanation of an incident: summary, reasons, impact, likely causes and recommended
-    actions."""
-    document = json.loads(_document(service_of(request), incident))
-    return Json({"id": incident, **document["explanation"]})
+    actions. With a language model (`[explain.llm]`) `llm` has its checked answer, once there is
+    one."""
+    service = service_of(request)
+    document = json.loads(_document(service, incident))
+    answer = service.explanations.answer(incident) if service.explanations else None
+    model = {"llm": answer.to_dict()} if answer else {}
+    return Json({"id": incident, **document["explanation"], **model})
 
 
 @router.get(

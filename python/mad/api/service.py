@@ -23,6 +23,7 @@ from mad.engine import Engine
 from mad.engine.overview import Overview
 from mad.engine.sink_runner import SinkPool
 from mad.engine.source_runner import SourcePool
+from mad.explainers import ExplainQueue
 from mad.journal.query import Found
 from mad.journal.reader import Reader
 from mad.journal.selection import Page
@@ -59,6 +60,8 @@ class Service:
     inputs: SourcePool = field(default_factory=SourcePool)
     #: The receivers of notifications.
     sinks: SinkPool = field(default_factory=SinkPool)
+    #: Explanations by a language model; None without one.
+    explanations: ExplainQueue | None = None
     #: The state of all services, for the page.
     overview: Overview = field(default_factory=Overview)
     #: The secrets of webhooks that are signed.

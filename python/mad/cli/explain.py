@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mad import _core, documents, errors
-from mad.cli import arguments, remote
+from mad.cli import arguments, explain_llm, remote
 from mad.cli.output import print_json
 from mad.detection.directory import SCORED, SCORED_METRICS
 from mad.report import summary
@@ -47,6 +47,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--at", type=arguments.time, metavar="TIME", help="explain the rows at this time, RFC 3339"
     )
+    explain_llm.add_arguments(command)
     arguments.add_json(command)
 
 
@@ -55,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     path = Path(args.directory)
     if args.service is None and (args.endpoint or args.metric or args.at):
         args.refuse("--endpoint, --metric and --at need --service NAME")
+    if args.service is not None and args.llm:
+        args.refuse("--llm explains incidents; leave --service out")
     if remote.is_url(args.directory):
         return _of_server(args)
     if args.service is not None:
@@ -90,6 +93,12 @@ def _print_incidents(
     """Prints incidents under what the run accepted. Returns the exit code."""
     problem = (read or {}).get("problem")
     code = errors.INPUT if problem else errors.FINE
+    explainer = explain_llm.explainer(args)
+    if explainer is not None and args.dry_run:
+        explain_llm.print_requests(explainer, chosen)
+        return code
+    if explainer is not None:
+        chosen = explain_llm.with_answers(explainer, chosen)
     if args.json:
         print_json({"schema_version": version, **(read or {}), "incidents": chosen})
         return code
@@ -101,6 +110,8 @@ def _print_incidents(
         text.say(console, "No incident was found, so there is nothing to explain.")
     for incident in chosen:
         text.print_incident(console, incident, full=True)
+        for line in explain_llm.lines(incident["llm"]) if explainer is not None else ():
+            text.say(console, line)
     return code
 
 

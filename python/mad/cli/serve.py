@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mad.engine import Engine
     from mad.engine.sink_runner import SinkPool
     from mad.engine.source_runner import SourcePool
+    from mad.explainers import ExplainQueue
 
 #: Longest time that a thread keeps the interpreter while another one waits, in seconds.
 SWITCH_SECONDS = 0.0005
@@ -154,7 +155,9 @@ def run(args: argparse.Namespace) -> int:
     from mad.engine import Engine
     from mad.engine.sink_runner import SinkPool, routes_of
     from mad.engine.source_runner import SourcePool
+    from mad.explainers import ExplainQueue, LlmExplainer
     from mad.journal import Journal, recover
+    from mad.journal.reader import Reader
 
     for option in ("config", "data", "token_file"):
         if getattr(args, option) == "":
@@ -195,11 +198,17 @@ def run(args: argparse.Namespace) -> int:
         url = server.url or f"http://{_shown(server.host)}:{listening.getsockname()[1]}"
         sinks = SinkPool.of({} if server.read_only else deployment.sinks, engine, url)
         ending.callback(sinks.stop)
+        explanations = None
+        if deployment.explain.llm.enabled and not server.read_only:
+            explainer = LlmExplainer(deployment.explain.llm)
+            explanations = ExplainQueue(explainer, Reader(journal.path).incident)
+            engine.listeners.append(explanations.hear)
+            ending.callback(explanations.close)
         # The engine's thread needs the interpreter for short times, but without delay.
         sys.setswitchinterval(SWITCH_SECONDS)
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
             parts = engine, sources, sinks
-            _serve(server, parts, tokens, listening, demo_shop, verbose=args.verbose)
+            _serve(server, parts, explanations, tokens, listening, demo_shop, verbose=args.verbose)
         sys.stderr.write("".join(f"mad: {one.text}\n" for one in engine.problems()))
     return errors.FINE if not engine.failure else errors.INTERNAL
 
@@ -234,6 +243,7 @@ def server_options(args: argparse.Namespace, base: ServerOptions) -> ServerOptio
 def _serve(
     server: ServerOptions,
     parts: tuple[Engine, SourcePool, SinkPool],
+    explanations: ExplainQueue | None,
     tokens: Tokens | None,
     listening: socket.socket,
     demo_shop: DemoShop | None,
@@ -255,6 +265,7 @@ def _serve(
         sources=sources,
         sinks=sinks,
         webhooks=server.webhooks,
+        explanations=explanations,
     )
     sinks.start()
     engine.listeners.append(sinks.wake)

@@ -1,4 +1,5 @@
-"""A whole deployment from one settings file: the core, the server, its sources and its sinks."""
+"""A whole deployment from one settings file: the core, the server, its sources and sinks, and
+explanations."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Any
 from mad import _core
 from mad.config.components import Group, UnknownType, component, types_of
 from mad.config.earlier import translate
+from mad.config.explain import ExplainOptions
 from mad.config.layers import TABLES, Layers, parse, read_settings
 from mad.config.options import Problem, read_options, unknown
 from mad.config.positions import position_of, positions
@@ -43,7 +45,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What a settings file starts: `core` judges, `server` serves, `sources` and `sinks` by name.
+    """What a settings file starts: `core` judges, `server` serves, `sources` and `sinks` by name,
+    `explain` explains.
 
     >>> Deployment().server.port
     8000
@@ -53,6 +56,7 @@ class Deployment:
     server: ServerOptions = field(default_factory=ServerOptions)
     sources: Mapping[str, Part] = field(default_factory=dict)
     sinks: Mapping[str, Part] = field(default_factory=dict)
+    explain: ExplainOptions = field(default_factory=ExplainOptions)
 
     @classmethod
     def load(
@@ -82,13 +86,15 @@ def deployment_of(
     problems = [Problem(*found) for found in _core.config_problems(as_json(core))]
     server, wrong = read_options(ServerOptions, tables.get("server", {}), "server")
     problems += wrong
+    explain, wrong = read_options(ExplainOptions, tables.get("explain", {}), "explain")
+    problems += wrong
     parts: dict[Group, dict[str, Part]] = {}
     for group in _GROUPS:
         parts[group], wrong = _parts(group, tables.get(group, {}), known)
         problems += wrong
-    if problems or server is None:
+    if problems or server is None or explain is None:
         return None, problems
-    return Deployment(Config(core), server, parts["sources"], parts["sinks"]), []
+    return Deployment(Config(core), server, parts["sources"], parts["sinks"], explain), []
 
 
 def problems_of(text: str, path: str) -> tuple[list[Problem], Mapping[str, tuple[int, int]]]:

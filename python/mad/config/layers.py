@@ -112,8 +112,8 @@ def _by_name(fields: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
     return fields
 
 
-#: Tables of a settings file that concern the server alone, beside the stages of the core.
-TABLES = ("server", "sources", "sinks")
+#: Tables of a settings file that concern the server and commands, beside the stages of the core.
+TABLES = ("server", "sources", "sinks", "explain")
 
 
 def stages_of(fields: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
