@@ -14,7 +14,7 @@ JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds bench-core bench-metrics bench-forest bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-logs quality-log-evidence bench-culprits fuzz clean
+.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds bench-core bench-metrics bench-forest bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -160,6 +160,12 @@ quality-ablation: $(VENV)/.installed $(VENV)/.tested ## measure the parts of the
 	@VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin develop --release -q --features ablation
 	@rm -f $(VENV)/.installed
 	$(BIN)/python benches/ablation.py "$(DATA)/rca" "$(SCORERS)/rca.py"
+
+# builds the extension with the feature `ablation`; the next target builds it again without
+quality-views: $(VENV)/.installed $(VENV)/.tested ## measure the views of a gauge; DATA=DIR SCORERS=DIR
+	@VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin develop --release -q --features ablation
+	@rm -f $(VENV)/.installed
+	$(BIN)/python benches/views.py "$(DATA)/detection" "$(SCORERS)/detection.py"
 
 bench-core: $(VENV)/.installed $(VENV)/.tested ## compare CPU and memory with DuckDB and pandas
 	$(BIN)/python benches/peers.py

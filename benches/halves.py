@@ -153,6 +153,25 @@ def figures(name: str, detection: Any, data: Any, answers: Any, parts: dict[str,
             print(f"  {'95 % of samples of the series, ' + figure:50s}   {low:.3f} to {high:.3f}")
 
 
+def series_of(name: str, detection: Any, folder: Path) -> Any:
+    """The labelled series of a set by name; empty without its folder."""
+    load, read, _ = detection.SETS[name]
+    return load(folder / name, **read) if (folder / name).is_dir() else {}
+
+
+def judged(name: str, data: Any) -> Any:
+    """Scores and flags of each series, as the scorer of the set takes them."""
+    answers = {}
+    for key, one in data.items():
+        found = mad.score_series(one["ts"], one["x"])
+        answers[key] = (
+            (found.alarm_score, found.is_alarm)
+            if name == "nab"
+            else (found.score, found.is_anomaly)
+        )
+    return answers
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -168,19 +187,12 @@ def main() -> None:
     all_parts: dict[str, dict[str, Parts]] = {}
     gained: list[str] = []
     lost: list[str] = []
-    for name, (load, read, _) in detection.SETS.items():
-        data = load(arguments.data / name, **read) if (arguments.data / name).is_dir() else {}
+    for name in detection.SETS:
+        data = series_of(name, detection, arguments.data)
         if not data:
             print(f"\n{name}: no series in {arguments.data / name}")
             continue
-        answers = {}
-        for key, one in data.items():
-            judged = mad.score_series(one["ts"], one["x"])
-            answers[key] = (
-                (judged.alarm_score, judged.is_alarm)
-                if name == "nab"
-                else (judged.score, judged.is_anomaly)
-            )
+        answers = judged(name, data)
         all_parts[name] = parts_of(name, detection, data, answers)
         if before is None:
             figures(name, detection, data, answers, all_parts[name])

@@ -10,6 +10,8 @@
               examples; names are the contract's; the unsafe code is in pyo3's own macros"
 )]
 
+#[cfg(feature = "ablation")]
+mod ablation;
 mod border;
 mod config;
 mod errors;
@@ -28,6 +30,9 @@ use pyo3::prelude::*;
 /// The module `mad._core`.
 #[pymodule]
 mod _core {
+    #[cfg(feature = "ablation")]
+    #[pymodule_export]
+    use super::ablation::leave_out;
     #[pymodule_export]
     use super::border::InternalError;
     #[pymodule_export]

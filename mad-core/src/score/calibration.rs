@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_bytes::ByteBuf;
 
+use super::ablation::GaugePart;
 use crate::packed::{Packer, Unpacker};
 
 /// Bins of the histogram of deviations; the last one holds all larger deviations.
@@ -172,6 +173,9 @@ impl Calibration {
 
     /// The largest decade of all quantiles.
     fn heaviest(&self) -> f64 {
+        if !GaugePart::Calibration.is_used() {
+            return PRIOR;
+        }
         let (mut expected, mut recurrent) = (self.descent(), self.descent());
         let mut decade = 0.0_f64;
         for one_in in ONE_IN.iter().rev() {

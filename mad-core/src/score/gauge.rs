@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ablation::GaugePart;
 use super::band::{band, outside_if};
 use super::block_cusum::{BlockCusum, DriftAlarm, SLACK};
 use super::calibration::{Calibration, DECADES};
@@ -353,7 +354,7 @@ impl GaugeScorer {
 
     /// The product of `1 + z` over the four views at which a row is flagged.
     fn limit(&self) -> f64 {
-        (4.0 * self.row_calibration.decade() * DECADES / 4.0 * self.threshold).exp()
+        (GaugePart::views() * self.row_calibration.decade() * DECADES / 4.0 * self.threshold).exp()
     }
 
     /// A value as the views see it; `None` for a value that is not usable.
@@ -398,11 +399,12 @@ impl GaugeScorer {
         };
         let present = if self.present.is_empty() { 0.0 } else { self.present.median() };
         let widened = self.recent.sparse(sample.n);
+        let used = |which: GaugePart, part: Option<Baseline>| part.filter(|_| which.is_used());
         let parts = [
-            self.recent_now.map(|(recent, _)| recent),
-            Some(long),
-            moved(0.0, self.seasonal.baseline()),
-            moved(present, self.jumps.baseline()),
+            used(GaugePart::Window, self.recent_now.map(|(recent, _)| recent)),
+            used(GaugePart::Long, Some(long)),
+            used(GaugePart::Season, moved(0.0, self.seasonal.baseline())),
+            used(GaugePart::Present, moved(present, self.jumps.baseline())),
         ];
         let floor = (RELATIVE_FLOOR * long.center.abs()).max(ABSOLUTE_FLOOR);
         let widen = |part: Baseline| Baseline {
@@ -489,7 +491,8 @@ impl GaugeScorer {
         if own >= self.threshold && self.is_usual(sample.value) {
             own = own.min(self.threshold * DECAY_LIMIT);
         }
-        let decayed = (self.decayed * DECAY).min(self.threshold * DECAY_LIMIT);
+        let decay = if GaugePart::Decay.is_used() { DECAY } else { 0.0 };
+        let decayed = (self.decayed * decay).min(self.threshold * DECAY_LIMIT);
         let (low, expected, high) = band(&view.parts, self.limit());
         let (low, high) = self.range.band(low, high);
         // The deviation as a distance in scales, with the side as its sign.
@@ -593,7 +596,7 @@ fn calibrated(deviation: f64, past: &Calibration) -> f64 {
 fn deviation(value: f64, parts: &[Option<Baseline>; 4]) -> f64 {
     let one_plus_z =
         |part: &Option<Baseline>| part.map_or(1.0, |part| 1.0 + part.distance(value, 0.0));
-    parts.iter().map(one_plus_z).product::<f64>().ln() / 4.0
+    parts.iter().map(one_plus_z).product::<f64>().ln() / GaugePart::views()
 }
 
 impl Scorer for GaugeScorer {

@@ -32,6 +32,7 @@
 //! # Ok::<(), mad_core::Error>(())
 //! ```
 
+mod ablation;
 mod autocorrelation;
 mod band;
 mod binomial;
@@ -87,6 +88,8 @@ mod tail_season;
 mod tally_rows;
 mod zscore;
 
+#[cfg(feature = "ablation")]
+pub use ablation::{GaugePart, leave_out};
 pub use binomial::BinomialScorer;
 pub(crate) use block_cusum::DriftAlarm;
 pub use count::CountScorer;
