@@ -45,6 +45,7 @@ impl GaugePart {
 
     /// Whether the part is applied: always, without the feature `ablation`.
     #[cfg(not(feature = "ablation"))]
+    #[expect(clippy::unused_self, reason = "the part matters with the feature")]
     pub const fn is_used(self) -> bool {
         true
     }
