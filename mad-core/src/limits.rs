@@ -16,9 +16,10 @@ pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Longest JSON document, or message of a binary format, that is read as one, in bytes: 128 MiB.
 pub const MAX_DOCUMENT_BYTES: usize = 128 << 20;
 /// Series and samples of one body of remote write together. Larger bodies are refused, because the
-/// samples of a body are sorted by time and therefore held together. Prometheus sends 2,000 samples
-/// a body by default.
-pub const MAX_BODY_SAMPLES: usize = 1_000_000;
+/// samples of a body are sorted by time and therefore held together, as are the points that they
+/// become: about a kilobyte for each sample that closes a step. Prometheus sends 2,000 samples a
+/// body by default.
+pub const MAX_BODY_SAMPLES: usize = 200_000;
 /// Rejected records whose position and detail are kept, per reason.
 pub const REJECTED_SAMPLES: usize = 5;
 /// Most templates of log lines that can be kept.
