@@ -144,7 +144,11 @@ def test_keys_select_open_and_quit(recording: Path, end: bytes) -> None:
     assert said.rstrip().endswith(b"\x1b[?25h") or b"\x1b[?1049l" in said  # as it was before
 
 
-def in_terminal(command: Sequence[str], keys: Sequence[bytes]) -> tuple[bytes, int]:
+def in_terminal(
+    command: Sequence[str],
+    keys: Sequence[bytes],
+    waiting: Sequence[bytes] = (b"q quit", b"Root cause"),
+) -> tuple[bytes, int]:
     """The output and the exit code of a program in a terminal of 80 columns; each key is pressed
     after the output of the one before has come."""
     import fcntl
@@ -165,7 +169,7 @@ def in_terminal(command: Sequence[str], keys: Sequence[bytes]) -> tuple[bytes, i
     os.close(follower)
     guard = threading.Timer(30.0, lambda: process.send_signal(signal.SIGKILL))
     guard.start()
-    said, waiting = b"", [b"q quit", b"Root cause"]
+    said = b""
     try:
         for key, mark in zip(keys, waiting, strict=True):
             until = time.monotonic() + 20.0
@@ -186,6 +190,35 @@ def _available(leader: int) -> bytes:
         return os.read(leader, 65536) if ready else b""
     except OSError:  # the program has closed its terminal
         return b""
+
+
+def test_a_paused_replay_waits_and_continues_where_it_was(recording: Path) -> None:
+    lines, paused, stop = timed_lines(str(recording)), threading.Event(), threading.Event()
+    paused.set()
+    got: list[int] = []
+
+    def run() -> None:
+        got.extend(records for _, _, records in replay.paced(lines, 0.0, stop, None, paused))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert not got and thread.is_alive()
+    paused.clear()
+    thread.join(20.0)
+    assert sum(got) == len(lines.lines)
+
+    paused.set()
+    ended = threading.Thread(target=lambda: list(replay.paced(lines, 60.0, stop, None, paused)))
+    ended.start()
+    stop.set()
+    ended.join(20.0)
+    assert not ended.is_alive()
+
+
+def test_the_space_bar_pauses_a_replay(recording: Path) -> None:
+    command = [sys.executable, "-m", "mad.cli", "replay", str(recording), "--every", "0.2"]
+    said, code = in_terminal([*command, "--speed", "0.01"], [b" ", b"q"], [b"q quit", b"paused"])
+    assert b"paused" in said and code == 0
 
 
 def test_what_lies_before_the_begin_of_a_replay_is_sent_without_a_wait(

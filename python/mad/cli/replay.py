@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 HELP = "replay a recorded file into a server or the terminal"
 DESCRIPTION = (
     "Sends the records of FILE in the order of their times, at --speed times real time: to the "
-    "server of --to, or to a detector whose state is shown in the terminal. The records keep their "
-    "times."
+    "server of --to, or to a detector whose state is shown in the terminal, where the space bar "
+    "pauses and continues. The records keep their times."
 )
 _SPEED = 60.0
 _TICK = 0.2
@@ -89,10 +89,14 @@ def begin_of(text: str | None, first: float) -> float:
 
 
 def paced(
-    lines: TimedLines, speed: float, stop: threading.Event, begin: float | None = None
+    lines: TimedLines,
+    speed: float,
+    stop: threading.Event,
+    begin: float | None = None,
+    paused: threading.Event | None = None,
 ) -> Iterator[tuple[float, bytes, int]]:
     """The pieces of a file, each when it is due; those before `begin` (seconds since 1970; default
-    the first record) without a wait. Ends early when `stop` is set."""
+    the first record) without a wait. Waits while `paused` is set; ends early when `stop` is set."""
     began, first = None, lines.times[0] if begin is None else begin
     for at, body, records in lines.pieces(_TICK * speed if speed else 3600.0, _MOST):
         wait = 0.0
@@ -101,6 +105,12 @@ def paced(
             wait = (at - first) / speed - (time.monotonic() - began)
         if stop.wait(max(wait, 0.0)):
             return
+        held = time.monotonic()
+        while paused is not None and paused.is_set():
+            if stop.wait(_TICK):
+                return
+        if began is not None:
+            began += time.monotonic() - held
         yield at, body, records
 
 
@@ -138,13 +148,13 @@ def _to_server(args: argparse.Namespace, lines: TimedLines) -> int:
 def _to_terminal(args: argparse.Namespace, lines: TimedLines) -> int:
     from mad.view import LocalFeed
 
-    feed, stop = LocalFeed(Path(args.file).name), threading.Event()
+    feed, stop, paused = LocalFeed(Path(args.file).name), threading.Event(), threading.Event()
     problem: list[ValueError] = []
     length = lines.times[-1] - lines.times[0]
 
     def replay() -> None:
         try:
-            for at, body, records in paced(lines, args.speed, stop, args.begin):
+            for at, body, records in paced(lines, args.speed, stop, args.begin, paused):
                 feed.take(body, args.kind, records)
                 share = (at - lines.times[0]) / length if length else 1.0
                 feed.note = f"{args.speed:g}x, {share:.0%}" if args.speed else f"{share:.0%}"
@@ -162,7 +172,7 @@ def _to_terminal(args: argparse.Namespace, lines: TimedLines) -> int:
         thread = threading.Thread(target=replay, daemon=True)
         thread.start()
         try:
-            watch.shown(args, feed, stop)
+            watch.shown(args, feed, stop, paused)
         finally:
             stop.set()
             thread.join(10.0)

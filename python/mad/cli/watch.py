@@ -73,8 +73,14 @@ def run(args: argparse.Namespace) -> int:
     return errors.FINE
 
 
-def shown(args: argparse.Namespace, feed: Feed, stop: threading.Event | None = None) -> None:
-    """Shows a feed until a key ends it; prints it once where there is no terminal."""
+def shown(
+    args: argparse.Namespace,
+    feed: Feed,
+    stop: threading.Event | None = None,
+    paused: threading.Event | None = None,
+) -> None:
+    """Shows a feed until a key ends it; prints it once where there is no terminal. The space bar
+    sets and clears `paused`."""
     from mad.report import terminal
     from mad.view import terminal as view
 
@@ -85,7 +91,7 @@ def shown(args: argparse.Namespace, feed: Feed, stop: threading.Event | None = N
         if args.once or not sys.stdout.isatty():
             view.print_once(feed, console)
         else:
-            view.show(feed, console, args.every, stop or threading.Event())
+            view.show(feed, console, args.every, stop or threading.Event(), paused)
     except KeyboardInterrupt:
         pass  # Ctrl-C is a way to end it
     finally:

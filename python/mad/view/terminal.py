@@ -30,13 +30,21 @@ _KEYS = {
     b"\x1b[5~": "page up",
     b"\x1b[6~": "page down",
     b"\x1b": "back",
+    b" ": "pause",
 }
 _PAGE = 10
 _REDRAW_SECONDS = 0.2
 
 
-def show(feed: Feed, console: Console, every: float, stop: threading.Event) -> None:
-    """Draws the feed every `every` seconds, until `q`, Ctrl-C or `stop`.
+def show(
+    feed: Feed,
+    console: Console,
+    every: float,
+    stop: threading.Event,
+    paused: threading.Event | None = None,
+) -> None:
+    """Draws the feed every `every` seconds, until `q`, Ctrl-C or `stop`. The space bar sets and
+    clears `paused`.
 
     The terminal is as before afterwards. Snapshots are made by a separate thread, so that keys are
     answered while a server is slow.
@@ -52,10 +60,15 @@ def show(feed: Feed, console: Console, every: float, stop: threading.Event) -> N
     choice = Choice()
     with _keys() as pressed, Live(console=console, screen=True, auto_refresh=False) as live:
         while not stop.is_set():
-            live.update(draw(latest[0], choice, console, keys=True), refresh=True)
+            shown = latest[0]
+            if paused is not None and paused.is_set():
+                shown = replace(shown, note="paused")
+            live.update(draw(shown, choice, console, keys=True), refresh=True)
             for key in pressed(_REDRAW_SECONDS):
                 if key == "quit":
                     stop.set()
+                if key == "pause" and paused is not None:
+                    (paused.clear if paused.is_set() else paused.set)()
                 choice = _moved(choice, key, len(latest[0].incidents))
     asking.join(10.0)
 
