@@ -38,8 +38,10 @@ class FakeRun:
         names: list[str] | None = None,
         service: str | None = None,
         pattern: str | None = None,
+        scorers: list[str] | None = None,
     ) -> None:
         assert (service, pattern) == (None, None)
+        assert not scorers
         assert state is None
         assert not learn
         self.open = list(range(len(sources)))

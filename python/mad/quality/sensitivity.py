@@ -60,18 +60,19 @@ def trials(
     threshold is replaced. Raises ValueError for a recording without a row and for settings that do
     not exist, OSError when a file cannot be read.
     """
-    import mad
+    from mad.detection import detect
+    from mad.evaluation import evaluate
 
     for name in SENSITIVITIES:
         fields = dict(config or {})
         score = {key: one for key, one in fields.get("score", {}).items() if key != "threshold"}
         settings = {**fields, "score": {**score, "threshold": name}}
-        report = mad.detect(os.fspath(recording), config=settings)
+        report = detect(os.fspath(recording), config=settings)
         document = json.loads(report.document())
         weeks = _weeks(document)
         found: dict[str, Any] = {}
         if truth is not None:
-            found = mad.evaluate(report, truth)["incidents"]
+            found = evaluate(report, truth)["incidents"]
         yield Trial(
             sensitivity=name,
             series=document["series"] + (document["entities"] if document["rows"] else 0),
