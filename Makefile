@@ -14,7 +14,7 @@ JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds bench-core bench-metrics bench-forest bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
+.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds quality-methods bench-core bench-metrics bench-forest bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -124,6 +124,9 @@ quality-shop: ## measure accuracy on simulated shops
 
 quality-worlds: $(VENV)/.installed $(VENV)/.tested ## measure the simulated systems MELT, API and AIOps
 	$(BIN)/python benches/worlds.py
+
+quality-methods: $(VENV)/.installed $(VENV)/.tested ## measure the other methods on the simulated systems
+	$(BIN)/python benches/methods.py
 
 quality-early: ## measure early warning of slow change
 	$(CARGO) run --release -q -p mad-benches --bin early-warning
