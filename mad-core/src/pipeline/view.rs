@@ -79,7 +79,11 @@ impl View<'_> {
             }
         }
         let recovered = self.recovered(incident, &rows);
-        rows.retain(|row| !recovered.contains(&row.entity));
+        let begun = self.begun(incident);
+        rows.retain(|row| {
+            let is_earlier = begun.get(&row.entity).is_some_and(|start| row.bucket < *start);
+            !(is_earlier || recovered.contains(&row.entity))
+        });
         let by_metrics = self.by_metrics(&rows, at);
         let in_other_incident = self.in_other_incidents(incident, &by_metrics);
         let context = Context { view: self, by_metrics, in_other_incident };
@@ -97,6 +101,17 @@ impl View<'_> {
         let logs = self.shared.ingest.templates_of(id);
         let changes = logs.filter_map(|logs| logs.change(incident.start, incident.end));
         changes.max_by(|a, b| a.evidence().total_cmp(&b.evidence()))
+    }
+
+    /// When each entity of an incident began to be anomalous in it. A row flagged before that was another
+    /// fault, or none, and is neither its onset nor evidence.
+    fn begun(&self, incident: &Incident) -> BTreeMap<EntityId, Timestamp> {
+        let own = (incident.entity_id, incident.start);
+        let members = incident.members.iter().filter_map(|member| {
+            let Entity { service, endpoint } = &member.entity;
+            Some((self.shared.names.entities.find(service, endpoint)?, member.start))
+        });
+        members.chain(std::iter::once(own)).collect()
     }
 
     /// The entities that were normal again before an incident began, which no longer can cause it.
