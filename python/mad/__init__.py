@@ -58,6 +58,7 @@ from mad.anomalies import anomalies
 from mad.config import Config
 from mad.detection import detect, detect_metrics, read
 from mad.evaluation import evaluate
+from mad.model import Model
 from mad.series import score_series
 from mad.traces import rank_traces
 
@@ -77,6 +78,7 @@ __all__ = [
     "MadScorer",
     "MetricCulprit",
     "MetricRanking",
+    "Model",
     "Pipeline",
     "Ranking",
     "Report",

@@ -13,7 +13,7 @@ PACKAGE = Path(mad.__file__).parent
 LAYERS = (
     ("_core", "deadline", "errors", "severity", "times"),
     ("config",),
-    ("sources", "sinks", "report"),
+    ("sources", "sinks", "report", "model"),
     ("detection", "documents", "series", "journal", "explainers"),
     ("anomalies", "evaluation", "traces", "reference", "plot"),
     ("mad", "engine", "adapters", "quality"),

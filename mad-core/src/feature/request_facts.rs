@@ -30,6 +30,11 @@ pub struct RequestFacts {
     pub p99_ms: f64,
     /// Longest latency, ms.
     pub max_ms: f64,
+    /// Shortest latency, ms.
+    pub min_ms: f64,
+    /// Sample standard deviation of latency, ms; NaN for fewer than two latencies and for a whole
+    /// service.
+    pub std_ms: f64,
     /// The most frequent statuses that are no success.
     pub statuses: StatusCounts,
 }
@@ -48,6 +53,8 @@ impl RequestFacts {
         mean_ms: f64::NAN,
         p99_ms: f64::NAN,
         max_ms: f64::NAN,
+        min_ms: f64::NAN,
+        std_ms: f64::NAN,
         statuses: StatusCounts::NONE,
     };
 
@@ -76,8 +83,10 @@ impl RequestFacts {
             measured,
             mean_ms,
             p99_ms: f64::NAN,
-            // the maximum of a number and NaN is the number
+            // the extreme of a number and NaN is the number
             max_ms: self.max_ms.max(other.max_ms),
+            min_ms: self.min_ms.min(other.min_ms),
+            std_ms: f64::NAN,
             statuses,
         }
     }

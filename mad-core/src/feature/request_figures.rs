@@ -31,6 +31,13 @@ pub(super) struct RequestFigures {
     pub p95_ms: f64,
 }
 
+/// The sample standard deviation of values about their mean; NaN for fewer than two values.
+pub(super) fn sample_deviation(values: &[f64], mean: f64) -> f64 {
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let freedom = values.len().saturating_sub(1);
+    if freedom == 0 { f64::NAN } else { (squares / freedom as f64).sqrt().min(f64::MAX) }
+}
+
 impl RequestFigures {
     /// One signal. The count of a step that had not ended is no evidence, so its `n` is 0.
     pub fn sample(&self, signal: Signal, whole: bool) -> Sample {
@@ -107,6 +114,8 @@ impl Requests {
                 mean_ms: if mean > f64::MAX { f64::MAX } else { mean },
                 p99_ms: quantile_sorted(sorted, 0.99),
                 max_ms: sorted.last().copied().unwrap_or(f64::NAN),
+                min_ms: sorted.first().copied().unwrap_or(f64::NAN),
+                std_ms: sample_deviation(sorted, mean),
                 client_errors: self.client_errors,
                 beyond_tail: tail_ms.map_or(0, beyond),
                 tail_ms,

@@ -45,6 +45,10 @@ pub struct FeatureRow {
     pub p99: f64,
     /// Longest, ms.
     pub max: f64,
+    /// Shortest, ms.
+    pub min: f64,
+    /// Sample standard deviation, ms; NaN for fewer than two latencies and for a whole service.
+    pub std: f64,
     /// Requests that were refused or sent elsewhere: status 300 to 499 but 304.
     pub client_errors: u64,
     /// Requests with a kept latency that took longer than `tail_ms`.
@@ -87,6 +91,8 @@ impl FeatureRow {
             p95: value(Signal::P95Latency),
             p99: figure(|facts| facts.p99_ms),
             max: figure(|facts| facts.max_ms),
+            min: figure(|facts| facts.min_ms),
+            std: figure(|facts| facts.std_ms),
             client_errors: count(|facts| facts.client_errors),
             beyond_tail: count(|facts| facts.beyond_tail),
             tail_ms: requests.and_then(|facts| facts.tail_ms),
@@ -110,6 +116,8 @@ impl FeatureRow {
             mean_ms: self.mean,
             p99_ms: self.p99,
             max_ms: self.max,
+            min_ms: self.min,
+            std_ms: self.std,
             client_errors: self.client_errors,
             beyond_tail: self.beyond_tail,
             tail_ms: self.tail_ms,

@@ -356,6 +356,8 @@ mod tests {
             mean_ms: 20.0,
             p99_ms: 44.0,
             max_ms: 45.0,
+            min_ms: 5.0,
+            std_ms: 12.0,
             client_errors: 1,
             beyond_tail: 2,
             tail_ms: Some(40.0),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::request_facts::RequestFacts;
+use super::request_figures::sample_deviation;
 use super::row_buffer::{Row, RowHead, RowKind, SignalSample};
 use super::{FeatureRow, StatusCounts};
 use crate::robust::quantile_sorted;
@@ -52,6 +53,8 @@ impl RowBuilder {
             mean_ms: f64::NAN,
             p99_ms: f64::NAN,
             max_ms: f64::NAN,
+            min_ms: f64::NAN,
+            std_ms: f64::NAN,
             client_errors: 0,
             beyond_tail: 0,
             tail_ms: None,
@@ -141,6 +144,8 @@ impl RowBuilder {
         facts.mean_ms = sorted.iter().sum::<f64>() / n as f64;
         facts.p99_ms = quantile_sorted(&sorted, 0.99);
         facts.max_ms = sorted.last().copied().unwrap_or(f64::NAN);
+        facts.min_ms = sorted.first().copied().unwrap_or(f64::NAN);
+        facts.std_ms = sample_deviation(&sorted, facts.mean_ms);
         for signal in [Signal::P50Latency, Signal::P95Latency] {
             let quantile = signal.quantile().unwrap_or(f64::NAN);
             self = self.signal(signal, quantile_sorted(&sorted, quantile), n);

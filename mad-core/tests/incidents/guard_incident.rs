@@ -37,6 +37,8 @@ fn usual(i: i64) -> FeatureRow {
         mean: p50,
         p50,
         p95: p50 + 40.0 + (i * 17 % 23) as f64,
+        min: f64::NAN,
+        std: f64::NAN,
         p99: p50 + 80.0,
         max: p50 + 90.0,
         client_errors: 0,

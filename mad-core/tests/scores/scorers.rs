@@ -626,7 +626,7 @@ proptest! {
             let row = FeatureRow {
                 bucket: at(i), entity: EntityId(0), gap: 0, whole: true, slow: 0, no_response: 0, count: *count,
                 errors: *errors.min(count), samples: *samples, mean: *p50, p50: *p50, p95: *p95,
-                p99: *p95, max: *p95, client_errors: *count - errors.min(count), beyond_tail: *errors.min(samples),
+                min: f64::NAN, std: f64::NAN, p99: *p95, max: *p95, client_errors: *count - errors.min(count), beyond_tail: *errors.min(samples),
                 tail_ms: Some(1.0), statuses: mad_core::feature::StatusCounts::default(),
             };
             let before = serde_json::to_string(&scorer).unwrap();
@@ -665,6 +665,8 @@ fn the_evidence_of_few_requests_is_bounded_by_that_of_single_ones() {
         mean: latency,
         p50: latency,
         p95: latency,
+        min: f64::NAN,
+        std: f64::NAN,
         p99: latency,
         max: latency,
         client_errors: 0,
@@ -939,6 +941,8 @@ fn weak_deviations_of_several_signals_are_combined() {
             mean: latency(0),
             p50: latency(0),
             p95: 2.0 * latency(1),
+            min: f64::NAN,
+            std: f64::NAN,
             p99: 3.0 * latency(1),
             max: 4.0 * latency(1),
             client_errors: 0,

@@ -30,6 +30,8 @@ fn row(minute: u32, p50: f64) -> FeatureRow {
         mean: p50,
         p50,
         p95: 1.7 * p50,
+        min: f64::NAN,
+        std: f64::NAN,
         p99: 1.9 * p50,
         max: 2.0 * p50,
         client_errors: 0,

@@ -32,7 +32,7 @@ const TEXTS: [&str; 10] = [
     "statuses",
 ];
 /// Other columns that hold numbers.
-const NUMBERS: [&str; 21] = [
+const NUMBERS: [&str; 23] = [
     "error_count",
     "no_response_count",
     "error_rate",
@@ -41,6 +41,8 @@ const NUMBERS: [&str; 21] = [
     "p95_latency_ms",
     "p99_latency_ms",
     "max_latency_ms",
+    "min_latency_ms",
+    "std_latency_ms",
     "gap_steps",
     "latency_count",
     "slow_count",
@@ -127,6 +129,7 @@ fn features(reader: &TableReader<'_>, entities: &mut EntityTable) -> PyResult<Ve
     let (mean, p50, p95) =
         (number("avg_latency_ms")?, number("p50_latency_ms")?, number("p95_latency_ms")?);
     let (p99, max) = (number("p99_latency_ms")?, number("max_latency_ms")?);
+    let (min, std) = (number("min_latency_ms")?, number("std_latency_ms")?);
     let (gap, samples, slow) = (count("gap_steps")?, count("latency_count")?, count("slow_count")?);
     let no_response = count("no_response_count")?;
     let (client, tail) = (number("client_error_rate")?, number("slow_share")?);
@@ -154,6 +157,8 @@ fn features(reader: &TableReader<'_>, entities: &mut EntityTable) -> PyResult<Ve
                 p95: p95.at(i, f64::NAN),
                 p99: p99.at(i, f64::NAN),
                 max: max.at(i, f64::NAN),
+                min: min.at(i, f64::NAN),
+                std: std.at(i, f64::NAN),
                 client_errors: of(client.at(i, 0.0), *count),
                 beyond_tail: of(tail.at(i, 0.0), measured),
                 tail_ms: tail_ms.get(i).filter(|limit| limit.is_finite()),

@@ -181,6 +181,8 @@ fn feature_columns(rows: &[FeatureRow], entities: &EntityTable) -> Vec<Column> {
         ("slow_share", of_signal(rows, Signal::SlowShare)),
         ("tail_ms", floats(rows.iter().map(|row| row.tail_ms.unwrap_or(f64::NAN)))),
         ("statuses", strings(statuses.iter().map(String::as_str))),
+        ("min_latency_ms", floats(rows.iter().map(|row| row.min))),
+        ("std_latency_ms", floats(rows.iter().map(|row| row.std))),
     ]));
     columns
 }

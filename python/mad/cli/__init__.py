@@ -37,6 +37,7 @@ examples:
   mad log-templates app.log            list the kinds of lines of a log
   mad cluster-logs app.log             group them by their words
   mad plot out --out pictures          write PNG and SVG
+  mad train requests.csv --out model   train a forest for mad detect --scorer model
   mad serve --data DIR                 run the live service
   mad dashboard out                    filters, plots and replays in a browser
   mad watch URL                        show a server live in the terminal
@@ -99,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
         replay,
         serve,
         simulate,
+        train,
         watch,
     )
 
@@ -132,6 +134,7 @@ def parser() -> argparse.ArgumentParser:
         log_templates,
         cluster_logs,
         plot,
+        train,
         evaluate,
         simulate,
         config,

@@ -9,6 +9,7 @@ from typing import Any
 from mad import _core, errors
 from mad.cli import arguments, settings
 from mad.cli.output import Terminal, print_json
+from mad.detection import models
 from mad.detection.directory import Outcome, detect_into, without_series
 from mad.detection.formats import Layout
 from mad.report import words
@@ -83,8 +84,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="another method that judges the rows too: ewma, zscore, isolation_forest, log_level, "
-        "event_kind, default, or all but the default; NAME=2 gives a weight; repeatable; writes "
-        "methods.csv and changes nothing about incidents",
+        "event_kind, the folder of mad train, default, or all but the default; NAME=2 gives a "
+        "weight; repeatable; writes methods.csv and changes nothing about incidents",
     )
     command.add_argument(
         "--models",
@@ -122,8 +123,10 @@ def run(args: argparse.Namespace) -> int:
     intake = arguments.intake_of(args)
     if intake and args.mode == "reference":
         args.refuse("--map and --service need --mode default")
-    scorers = [*args.scorer, *_of_models(args.models)]
+    scorers, trained = models.split([*args.scorer, *_of_models(args.models)])
     _check_scorers(scorers)
+    if trained and args.mode == "reference":
+        args.refuse("--scorer needs --mode default")
     outcome = detect_into(
         args.out,
         {"requests": args.inputs, **others},
@@ -141,6 +144,7 @@ def run(args: argparse.Namespace) -> int:
         layout=Layout(args.format, args.service, args.pattern),
         scorers=scorers,
     )
+    models.judge(outcome, trained)
     show(outcome, as_json=args.json, verbose=args.verbose)
     _report(outcome, args)
     if outcome.document["problem"]:

@@ -9,7 +9,8 @@ use crate::time::Timestamp;
 pub fn write_features_header(out: &mut Vec<u8>) {
     out.extend_from_slice(
         b"bucket_ts,service,endpoint,req_count,error_count,avg_latency_ms,p95_latency_ms,error_rate,\
-p50_latency_ms,p99_latency_ms,max_latency_ms,gap_steps,client_error_rate,slow_share,tail_ms,statuses\n",
+p50_latency_ms,p99_latency_ms,max_latency_ms,gap_steps,client_error_rate,slow_share,tail_ms,statuses,\
+min_latency_ms,std_latency_ms\n",
     );
 }
 
@@ -53,6 +54,8 @@ pub fn write_features_row(judged: &JudgedRow, out: &mut Vec<u8>) {
     } else {
         line.word(&facts.statuses.to_string());
     }
+    line.float(facts.min_ms);
+    line.float(facts.std_ms);
     line.end();
 }
 
