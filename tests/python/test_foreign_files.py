@@ -161,3 +161,20 @@ def test_a_saved_page_is_named_among_other_inputs(
     out, err = capsys.readouterr()
     assert "page.csv is an HTML page" in err
     assert out == "" or "error" in json.loads(out)
+
+
+def test_a_folder_with_earlier_results_is_read_without_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", "--out", str(tmp_path), "--system", "radar", "--seed", "3"]) == 0
+    line = ["detect", str(tmp_path), "--out", str(tmp_path / "out"), "--json"]
+    capsys.readouterr()
+    documents = []
+    for _ in range(2):
+        assert main(line) == 0
+        documents.append(json.loads(capsys.readouterr().out))
+    assert documents[0]["accepted"] == documents[1]["accepted"] > 0
+    assert main(line[:-1]) == 0
+    first = capsys.readouterr().out.splitlines()[:3]
+    # a metric that is called error_rate need not be a share
+    assert "%" not in " ".join(first).split("error_rate")[1].split(",")[0], first

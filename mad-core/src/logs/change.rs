@@ -8,6 +8,9 @@ use crate::time::Timestamp;
 /// Evidence from which a change is reported: the logarithm of a likelihood ratio. A count changes by
 /// as much in one of 10,000 windows by chance.
 const REPORTED: f64 = 8.0;
+/// Factor by which a rate that is reported rises or falls, at least. Thousands of lines prove a tenth
+/// more, which says nothing of a fault.
+const REPORTED_RATIO: f64 = 1.5;
 
 /// The lines of one template of a service in a time range, against the time before.
 ///
@@ -41,8 +44,10 @@ impl LogChange {
         let template = String::new();
         let change = Self { template, level, lines, lines_before, from, to, known_since };
         // without a time before there is nothing to compare with, and errors are worth a look
-        let counts =
-            change.evidence() >= REPORTED && (from > known_since || level == LogLevel::Error);
+        let ratio = change.ratio();
+        let counts = change.evidence() >= REPORTED
+            && (ratio >= REPORTED_RATIO || ratio <= 1.0 / REPORTED_RATIO)
+            && (from > known_since || level == LogLevel::Error);
         counts.then_some(change)
     }
 
@@ -68,16 +73,21 @@ impl LogChange {
         }
     }
 
-    /// The logarithm of the likelihood ratio of the lines at their own rate to those at the rate before
-    /// (Poisson). Half a line more than were counted before is assumed, so that a few lines are no
-    /// evidence by themselves.
+    /// The logarithm of the likelihood ratio of two rates to one (Poisson counts in two times). Half a
+    /// line more than were counted before is assumed, so that a few lines are no evidence by
+    /// themselves.
     pub(crate) fn evidence(&self) -> f64 {
         let within = self.to.since(self.from).max(1) as f64;
         let before = self.from.since(self.known_since).max(0) as f64;
-        let expected = (self.lines_before as f64 + 0.5) * within / (before + within);
-        let lines = self.lines as f64;
-        let share = if lines > 0.0 { lines * (lines / expected).ln() } else { 0.0 };
-        share - lines + expected
+        let (lines, lines_before) = (self.lines as f64, self.lines_before as f64 + 0.5);
+        if before <= 0.0 {
+            return lines * (lines.max(0.5) / 0.5).ln() - lines + 0.5;
+        }
+        let part = |lines: f64, time: f64| {
+            let expected = (self.lines as f64 + lines_before) * (time / (within + before));
+            if lines > 0.0 { lines * (lines / expected).ln() } else { 0.0 }
+        };
+        part(lines, within) + part(lines_before, before)
     }
 }
 
@@ -95,6 +105,9 @@ mod tests {
         assert_eq!(change(2, 0, 60), None);
         assert_eq!(change(12, 60, 60), None);
         assert_eq!(change(5, 60, 60), None);
+        // The same rate of a busy log, and a tenth more of it.
+        assert_eq!(change(300, 1_800, 60), None);
+        assert_eq!(change(33_000, 180_000, 60), None);
     }
 
     #[test]

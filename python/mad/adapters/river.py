@@ -11,7 +11,7 @@ from river.base import AnomalyDetector
 from mad._core import MadScorer
 
 
-class MadDetector(AnomalyDetector):  # type: ignore[misc]
+class MadDetector(AnomalyDetector):
     """Scores one row at a time by the rows before it, with a `mad.MadScorer` for each feature.
 
     The score of a row is the largest of its features' scores, from 0 to 1; 0.5 corresponds to one

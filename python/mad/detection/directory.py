@@ -107,7 +107,7 @@ def detect_into(
     cannot be written; `InputError` for an input that cannot be read.
     """
     started = time.perf_counter()
-    plan = _Plan(layout or Layout(), config, mode)
+    plan = _Plan(layout or Layout(), config, mode, Path(out))
     sources, repeated = once(plan.sources(inputs))
     watcher = observer or Observer()
     job = _Job(Path(out), config, mode, batch_size, report, save, watcher, sources, plan.layout)
@@ -165,6 +165,8 @@ class _Plan:
     layout: Layout
     config: str | None
     mode: str
+    out: Path
+    """Results of an earlier run, which are no input where a folder holds them."""
 
     def sources(self, named: Mapping[str, Sequence[str]]) -> Inputs:
         """The inputs with the kind or format of each; a folder is its files."""
@@ -172,7 +174,7 @@ class _Plan:
             (self._kind(kind, source), source)
             for kind, paths in named.items()
             for path in paths
-            for source in map(InputFile, formats.expanded(path))
+            for source in map(InputFile, formats.expanded(path, self.out))
         ]
 
     def _kind(self, kind: str, source: InputFile) -> str:

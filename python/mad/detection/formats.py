@@ -64,9 +64,15 @@ def files_of(path: str) -> Sequence[Path]:
     return sorted(found)
 
 
-def expanded(path: str) -> Sequence[str]:
-    """The path, or the paths of the files of a folder."""
-    return [path] if path == "-" else [str(one) for one in files_of(path)]
+def expanded(path: str, without: Path | None = None) -> Sequence[str]:
+    """The path, or the paths of the files of a folder, without those in another folder."""
+    if path == "-":
+        return [path]
+    found = files_of(path)
+    if without is not None and Path(path).is_dir():
+        inner = without.resolve()
+        found = [one for one in found if inner not in one.resolve().parents]
+    return [str(one) for one in found]
 
 
 def resolved(kind: str, source: InputFile, layout: Layout, config: AnyConfig | str) -> str:

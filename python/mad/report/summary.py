@@ -62,14 +62,17 @@ def peaks(incident: Json) -> list[dict[str, Any]]:
         value = peak.get("value")
         below = words.is_number(value) and words.is_number(low) and value < low
         above = words.is_number(value) and words.is_number(high) and value > high
-        base, usual, expected = _base(peak, name)
+        # an incident without requests is one of metrics, whatever their names
+        is_metric = words.unit_of(name) == "share" and not incident.get("requests")
+        signal = words.of_metric(name) if is_metric else name
+        base, usual, expected = _base(peak, signal)
         # A factor over a value near zero would be huge and without meaning.
         large = above and words.is_number(usual) and 0 < 2 * usual <= value <= 1000 * usual
         found.append(
             {
                 "signal": name,
-                "name": words.signal_name(name),
-                "value": words.quantity(value, name),
+                "name": words.visible(name) if is_metric else words.signal_name(name),
+                "value": words.quantity(value, signal),
                 "expected": expected,
                 "z": words.z_score(peak.get("z")),
                 "size": abs(peak["z"]) if words.is_number(peak.get("z")) else 0.0,

@@ -73,6 +73,12 @@ def signal_name(name: str) -> str:
     return visible(_core.describe_signal(name))
 
 
+def of_metric(name: str) -> str:
+    """A metric for `quantity`: a metric named `error_rate` need not be a share, as that of requests
+    is."""
+    return f"metric {name}"
+
+
 def unit_of(signal: str) -> str:
     """The kind of axis of a signal: `ms`, `share`, `count`, or empty for any other number."""
     if signal in _COUNTS:
