@@ -426,3 +426,21 @@ def test_the_zone_of_the_season_fills_its_table(tmp_path: Path) -> None:
 def test_an_unknown_zone_is_refused_by_its_name(zone: str) -> None:
     with pytest.raises(ValueError, match=r"`season.zone` .*expected a zone of this system's zone"):
         mad.Config({"season": {"zone": zone}})
+
+
+def test_rules_of_causes_are_checked_by_line_and_field(tmp_path: Path) -> None:
+    path = tmp_path / "mad.toml"
+    path.write_text('[[cause]]\nwhen = ["errors"]\ncause = "See {template}."\n')
+    done = run("config", "check", str(path), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cause[0].cause" in done.stdout + done.stderr
+    path.write_text('[[cause]]\nwhen = ["errors"]\ncause = "A known fault of {service}."\n')
+    assert run("config", "check", str(path), cwd=tmp_path).returncode == 0
+    rows = "".join(
+        f"2026-01-06T1{i // 1200}:{i // 20 % 60:02}:{i % 20:02}Z,pay,/pay,"
+        f"{500 if i > 1800 else 200},{40 + i % 7}\n"
+        for i in range(2400)
+    )
+    (tmp_path / "r.csv").write_text("timestamp,service,endpoint,status_code,latency_ms\n" + rows)
+    done = run("detect", "r.csv", "--config", str(path), cwd=tmp_path)
+    assert "A known fault of pay." in done.stdout

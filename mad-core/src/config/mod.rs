@@ -4,6 +4,7 @@
 //! [`PipelineConfig::resolve`] gives the settings of one entity with the overrides applied, and
 //! [`PipelineConfig::mute_at`] the mute window that covers an entity at a moment.
 
+mod cause;
 mod check;
 mod culprit;
 mod daily;
@@ -23,6 +24,7 @@ mod season;
 mod sensitivity;
 mod slo;
 
+pub use cause::{CauseRule, Symptom};
 pub(crate) use check::positive;
 pub use culprit::CulpritConfig;
 pub use daily::{Daily, Weekday};

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CulpritConfig, FeatureConfig, GuardConfig, IncidentConfig, IntakeConfig, MuteWindow, Override,
-    ScoreConfig, SeasonConfig, SloConfig,
+    CauseRule, CulpritConfig, FeatureConfig, GuardConfig, IncidentConfig, IntakeConfig, MuteWindow,
+    Override, ScoreConfig, SeasonConfig, SloConfig,
 };
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -60,6 +60,9 @@ pub struct PipelineConfig {
     /// Windows in which some entities are muted, `mute` in files.
     #[serde(rename = "mute")]
     pub mutes: Vec<MuteWindow>,
+    /// Rules that name likely causes, `cause` in files. They come before the shipped ones.
+    #[serde(rename = "cause")]
+    pub causes: Vec<CauseRule>,
 }
 
 impl PipelineConfig {
@@ -90,6 +93,9 @@ impl PipelineConfig {
         }
         for (i, mute) in self.mutes.iter().enumerate() {
             mute.validate(&format!("mute[{i}]"))?;
+        }
+        for (i, cause) in self.causes.iter().enumerate() {
+            cause.validate(&format!("cause[{i}]"))?;
         }
         Ok(())
     }

@@ -146,6 +146,7 @@ fn harmless(list: &str) -> Value {
     match list {
         "override" => json!({ "watched": true }),
         "mute" => json!({ "service": "-" }),
+        "cause" => json!({ "when": ["silence"], "cause": "-" }),
         _ => json!("/"),
     }
 }

@@ -1,9 +1,11 @@
 //! Likely causes and recommended actions by the pattern of flagged signals.
 
 use super::phrases::{against, against_errors, change, failing, is_complete, peaks, usual_of};
+use super::rules::Facts;
 use super::words::{
     date_clock, format_value, milliseconds, named, number, one_line, percent, plural,
 };
+use crate::config::Symptom;
 use crate::culprit::{Culprit, Evidence, Ranking};
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Peak};
@@ -174,6 +176,11 @@ impl Pattern {
         &self.entity
     }
 
+    /// Whether the first action leads to another service than that of the incident.
+    pub const fn leads_to_another(&self) -> bool {
+        self.culprit.is_some()
+    }
+
     /// Start of its anomalies.
     pub fn since(&self) -> &str {
         &self.since
@@ -182,6 +189,34 @@ impl Pattern {
     /// Its signal with most evidence.
     pub fn strongest(&self) -> Option<&Peak> {
         self.peaks.first()
+    }
+
+    /// What rules are compared with. `changed` is whether its service was changed shortly before,
+    /// `template` the template of its log whose lines rose most.
+    pub fn facts<'a>(&'a self, changed: bool, template: Option<&'a str>) -> Facts<'a> {
+        let traffic = self.traffic.as_ref().map(|traffic| traffic.signal.z > 0.0);
+        let symptoms = [
+            (Symptom::Latency, self.latency.is_some()),
+            (Symptom::Errors, self.errors.is_some()),
+            (Symptom::Refused, self.refused.is_some()),
+            (Symptom::Surge, traffic == Some(true)),
+            (Symptom::Drop, traffic == Some(false)),
+            (Symptom::Silence, self.silence.is_some()),
+            (Symptom::MissingSpans, self.spans.is_some()),
+            (Symptom::Network, self.network.is_some()),
+            (Symptom::Change, changed),
+        ];
+        let metrics = self.peaks.iter().map(|peak| &peak.signal).filter(|one| one.z > 0.0);
+        Facts {
+            entity: &self.entity,
+            since: &self.since,
+            symptoms: symptoms.into_iter().filter(|(_, is)| *is).map(|(one, _)| one).collect(),
+            metrics: metrics
+                .filter(|one| one.signal.request().is_none() && !counts_lines(one.signal.as_str()))
+                .map(|one| one.signal.as_str())
+                .collect(),
+            template,
+        }
     }
 
     /// Likely causes, each with the signals that suggest it.

@@ -11,6 +11,7 @@ mod explanation;
 mod findings;
 mod log_evidence;
 mod phrases;
+mod rules;
 mod standout;
 mod template;
 mod why;

@@ -17,11 +17,13 @@ use super::log_evidence::log_evidence;
 use super::phrases::{
     against, against_errors, change, failing, peaks, slow_change, slow_requests, usual_of,
 };
+use super::rules;
 use super::standout::standout;
 use super::words::{
     date_clock, describe_signal, duration, format_value, is_outside_alone, likelihood,
     milliseconds, moment, named, number, one_line, percent, plural, span,
 };
+use crate::config::CauseRule;
 use crate::culprit::{Evidence, NotCalled, Ranking, RankingContext};
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Member, Peak};
@@ -66,28 +68,37 @@ const MAX_ACTIONS: usize = 5;
 impl TemplateExplainer {
     /// Explains an incident. `ranking` is the ranking at its end.
     pub fn explain(&self, incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
-        self.explain_with(incident, ranking, &[], None)
+        self.explain_with(incident, ranking, &[], None, &[])
     }
 
     /// Explains an incident with its propagation [`chain`](Self::chain). `known_since` is the start
-    /// of the first row of its entity, so that the text can say what a short past does not show.
+    /// of the first row of its entity, so that the text can say what a short past does not show. `rules`
+    /// name further causes before the shipped ones do.
     pub fn explain_with(
         &self,
         incident: &Incident,
         ranking: Option<&Ranking>,
         chain: &[Link],
         known_since: Option<Timestamp>,
+        rules: &[CauseRule],
     ) -> Explanation {
         let pattern = Pattern::new(incident, ranking);
-        let mut likely_causes = pattern.causes();
-        likely_causes
-            .splice(0..0, ranking.into_iter().flat_map(|ranking| causes_of(ranking, incident)));
         let service = one_line(&pattern.entity().service);
         let first = ranking.and_then(|ranking| ranking.culprits.first());
         let is_first = first.is_none_or(|first| first.entity == *pattern.entity());
         let found = standout(incident, pattern.entity()).filter(|_| is_first);
+        let culprit = first.filter(|first| first.entity.service == pattern.entity().service);
+        let template = culprit.and_then(|culprit| culprit.log.as_ref());
+        let template = template.filter(|log| log.lines > 0 && log.ratio() > 1.0);
+        let changed = culprit.is_some_and(|culprit| !culprit.changes.is_empty());
+        let facts = pattern.facts(changed, template.map(|log| &*log.template));
+        let (causes, actions) = rules::said(rules, &facts);
+        let ranked = ranking.into_iter().flat_map(|ranking| causes_of(ranking, incident));
+        let likely_causes = ranked.chain(causes).chain(pattern.causes()).collect();
         let mut recommended_actions = pattern.actions();
-        recommended_actions.splice(0..0, found.iter().map(|standout| standout.action(&service)));
+        let specific = found.iter().map(|standout| standout.action(&service)).chain(actions);
+        let place = usize::from(pattern.leads_to_another());
+        recommended_actions.splice(place..place, specific);
         recommended_actions.truncate(MAX_ACTIONS);
         Explanation {
             summary: Self::summary(incident, ranking),

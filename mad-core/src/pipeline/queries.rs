@@ -56,7 +56,7 @@ impl Pipeline {
     pub fn explain(&self, incident: &Incident) -> Explanation {
         let (ranking, chain) = (self.ranking_of(incident), self.chain(incident));
         let since = self.known_since(incident);
-        TemplateExplainer.explain_with(incident, Some(&ranking), &chain, since)
+        TemplateExplainer.explain_with(incident, Some(&ranking), &chain, since, &self.config.causes)
     }
 
     /// Start of the first row or point of the entity of an incident, if it is still known.

@@ -11,6 +11,7 @@ mod flapping;
 mod guard_incident;
 mod merge_incidents;
 mod rank;
+mod rules;
 mod slo;
 mod standout;
 mod traces;

@@ -215,7 +215,7 @@ def is_setting(variable: str) -> bool:
     if not variable.startswith(PREFIX):
         return False
     name = variable[len(PREFIX) :].lower()
-    return "__" in name or name in ("naive_offset_seconds", "override", "mute")
+    return "__" in name or name in ("naive_offset_seconds", "override", "mute", "cause")
 
 
 def _value(text: str) -> Any:
