@@ -71,6 +71,7 @@ const SAMPLES: usize = 5;
 ///         kind: SpanKind::Server,
 ///         peer: None,
 ///         host: "",
+///         version: "",
 ///     };
 ///     window.span(&front);
 ///     window.span(&Span { span_id: "2", parent_id: Some("1"), service: "cart", ..front });
