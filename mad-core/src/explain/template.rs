@@ -62,8 +62,8 @@ pub struct TemplateExplainer;
 const MAX_NAMED: usize = 3;
 /// Largest number of changes of the first culprit that are listed.
 const MAX_CHANGES: usize = 5;
-/// Largest number of recommended actions.
-const MAX_ACTIONS: usize = 5;
+/// Largest number of recommended actions, and of likely causes beside those of the ranking.
+const MAX_ITEMS: usize = 5;
 
 impl TemplateExplainer {
     /// Explains an incident. `ranking` is the ranking at its end.
@@ -94,12 +94,13 @@ impl TemplateExplainer {
         let facts = pattern.facts(changed, template.map(|log| &*log.template));
         let (causes, actions) = rules::said(rules, &facts);
         let ranked = ranking.into_iter().flat_map(|ranking| causes_of(ranking, incident));
-        let likely_causes = ranked.chain(causes).chain(pattern.causes()).collect();
+        let suggested = causes.into_iter().chain(pattern.causes()).take(MAX_ITEMS);
+        let likely_causes = ranked.chain(suggested).collect();
         let mut recommended_actions = pattern.actions();
         let specific = found.iter().map(|standout| standout.action(&service)).chain(actions);
         let place = usize::from(pattern.leads_to_another());
         recommended_actions.splice(place..place, specific);
-        recommended_actions.truncate(MAX_ACTIONS);
+        recommended_actions.truncate(MAX_ITEMS);
         Explanation {
             summary: Self::summary(incident, ranking),
             root_cause: root_cause(ranking, &pattern, found.as_ref()),
