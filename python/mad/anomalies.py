@@ -7,12 +7,13 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from mad import _core
 from mad.severity import FOUR_LEVELS
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _COMPONENTS = {"log_errors": "log", "log_warnings": "log", "missing_spans": "trace"}
 """The components of metrics that are counted of other telemetry."""
@@ -96,6 +97,8 @@ class _Incident:
 
     @classmethod
     def of(cls, report: _core.Report, incident: _core.Incident) -> _Incident:
+        import numpy as np
+
         found = json.loads(incident.to_json())
         members = [found, *(found.get("members") or [])]
         explanation = report.explain(incident)
@@ -126,6 +129,8 @@ def _flagged(report: _core.Report) -> Iterator[_Flagged]:
 
 
 def _rows(table: _core.Table, resource: str, feature: str) -> Iterator[_Flagged]:
+    import numpy as np
+
     names = ("bucket_ts", "service", resource, feature, "value", "expected")
     more = ("expected_low", "expected_high", "severity", "score")
     columns = [table[name] for name in (*names, *more)]
@@ -140,6 +145,8 @@ def _document(
     incident: _Incident | None,
     steps: dict[tuple[str, str, str], set[np.datetime64]],
 ) -> dict[str, Any]:
+    import numpy as np
+
     return {
         "timestamp": f"{np.datetime_as_string(one.at, unit='s')}Z",
         "service": one.service,

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from mad import _core
 
-Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
 
 VERSION = 1
 """The version of the files of a model."""
@@ -98,6 +99,8 @@ class Model:
         `contamination` is the share of the rows to flag, 0 to 1. Raises ValueError for rows without
         a column that is needed, for no row, and for a number out of its range.
         """
+        import numpy as np
+
         figures = figures_of(features, step_seconds)
         if not len(figures):
             raise ValueError("features has no row; train on a recording with requests")
@@ -127,6 +130,8 @@ class Model:
         Rows are as in `train`; none gives empty arrays. `step_seconds` is that of the training
         unless it is given.
         """
+        import numpy as np
+
         step = self.about["step_seconds"] if step_seconds is None else step_seconds
         figures = figures_of(features, float(step))
         if not len(figures):
@@ -138,6 +143,8 @@ class Model:
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes model.json and rows.npy to a folder. Raises OSError when it cannot be written."""
+        import numpy as np
+
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         document = {
@@ -158,6 +165,8 @@ class Model:
     def load(cls, folder: str | os.PathLike[str]) -> Model:
         """Reads a saved model. Raises ValueError, with the remedy, for one of another version or
         with other features, or a damaged one; OSError when it cannot be read."""
+        import numpy as np
+
         place = Path(folder)
         again = "train it again with mad train"
         try:
@@ -218,6 +227,8 @@ def is_model(path: str | os.PathLike[str]) -> bool:
 def figures_of(features: Any, step_seconds: float = 60.0) -> Floats:
     """The ten figures of each row. A latency that is unknown counts as 0, and so does the deviation
     of a single one."""
+    import numpy as np
+
     count, mean, std, least, most, median, errors, rate = (
         np.nan_to_num(_numbers(features, name)) for name in COLUMNS
     )
@@ -228,6 +239,8 @@ def figures_of(features: Any, step_seconds: float = 60.0) -> Floats:
 
 
 def _column(features: Any, name: str) -> Iterable[Any]:
+    import numpy as np
+
     try:
         column = features[name]
     except (KeyError, ValueError, TypeError) as error:
@@ -236,6 +249,8 @@ def _column(features: Any, name: str) -> Iterable[Any]:
 
 
 def _numbers(features: Any, name: str) -> Floats:
+    import numpy as np
+
     values = [
         np.nan if value is None or value == "" else value for value in _column(features, name)
     ]

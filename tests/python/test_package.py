@@ -335,3 +335,9 @@ def test_no_bytes_make_the_decoders_panic(chunks: list[bytes]) -> None:
             _core.culprits_from_scored(given_)
         except ValueError as error:
             assert str(error)
+
+
+def test_importing_mad_starts_no_threads() -> None:
+    """numpy starts threads, which would take the signals that a program waits for."""
+    code = "import mad, sys; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
