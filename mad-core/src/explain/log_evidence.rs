@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::words::{duration, number, one_line, plural, span};
+use super::words::{duration, number, one_line, plural, quoted, span};
 use crate::culprit::Ranking;
 use crate::logs::LogChange;
 use crate::telemetry::LogLevel;
@@ -10,8 +10,6 @@ use crate::time::MINUTE;
 
 /// Most services whose logs are named.
 const MAX_SERVICES: usize = 3;
-/// Characters of a template that are quoted.
-const MOST_CHARACTERS: usize = 200;
 
 /// One sentence for the log of each ranked service that changed.
 pub(super) fn log_evidence(ranking: Option<&Ranking>) -> Vec<String> {
@@ -58,14 +56,4 @@ pub(crate) fn log_text(service: &str, log: &LogChange) -> String {
         span(log.from, log.to, step),
         quoted(&log.template),
     )
-}
-
-/// A template on one line, without the marks of a quotation.
-fn quoted(template: &str) -> String {
-    let line = one_line(template).replace('`', "'");
-    if line.chars().count() <= MOST_CHARACTERS {
-        return line;
-    }
-    let cut: String = line.chars().take(MOST_CHARACTERS).collect();
-    format!("{cut}...")
 }

@@ -2,14 +2,12 @@
 
 use std::sync::LazyLock;
 
-use super::words::{named, one_line};
+use super::words::{named, one_line, quoted};
 use crate::config::{CauseRule, Symptom};
 use crate::series::{Entity, Glob};
 
 /// Rules that are said of an incident, at most.
 const MOST_SAID: usize = 2;
-/// Characters of a template that are quoted.
-const MOST_QUOTED: usize = 160;
 
 /// The shipped rules as conditions (symptoms, metrics, log templates), cause and action.
 type Shipped = (
@@ -227,16 +225,6 @@ fn fill(text: &str, facts: &Facts<'_>, metric: Option<&str>, template: Option<&s
         }
     }
     out
-}
-
-/// A template on one line, without the marks of a quotation.
-fn quoted(template: &str) -> String {
-    let line = one_line(template).replace('`', "'");
-    if line.chars().count() <= MOST_QUOTED {
-        return line;
-    }
-    let cut: String = line.chars().take(MOST_QUOTED).collect();
-    format!("{cut}...")
 }
 
 #[cfg(test)]

@@ -228,6 +228,17 @@ pub(super) fn one_line(name: &str) -> String {
     out
 }
 
+/// The template of a log on one line, without the marks of a quotation: at most 200 characters.
+pub(super) fn quoted(template: &str) -> String {
+    const MOST: usize = 200;
+    let line = one_line(template).replace('`', "'");
+    if line.chars().count() <= MOST {
+        return line;
+    }
+    let cut: String = line.chars().take(MOST).collect();
+    format!("{cut}...")
+}
+
 /// `9 minutes`, `30 seconds`, `2 hours`.
 pub(super) fn duration(nanos: i64) -> String {
     let seconds = nanos as f64 / SECOND as f64;

@@ -1,8 +1,10 @@
 //! State of each entity, for a bounded number of them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use crate::error::Result;
 use crate::feature::RowKind;
 use crate::guard::JudgedRow;
 use crate::series::Entity;
@@ -23,8 +25,9 @@ impl<T> Bounded<T> {
         Self { most, states: BTreeMap::new() }
     }
 
-    /// The state of the entity of a row, made by `make` if it is new; `None` if there is no place.
-    pub fn of(&mut self, row: &JudgedRow, make: impl FnOnce() -> T) -> Option<&mut T> {
+    /// The state of the entity of a row, made by `make` if it is new; `None` if there is no place, or
+    /// if it cannot be made.
+    pub fn of(&mut self, row: &JudgedRow, make: impl FnOnce() -> Result<T>) -> Option<&mut T> {
         let key = (Arc::clone(&row.entity), row.head.kind);
         if self.states.len() >= self.most && !self.states.contains_key(&key) {
             let oldest = self.states.iter().min_by_key(|(_, (last, _))| *last);
@@ -32,7 +35,10 @@ impl<T> Bounded<T> {
             let idle = idle.map(|(key, _)| key.clone())?;
             self.states.remove(&idle);
         }
-        let (last, state) = self.states.entry(key).or_insert_with(|| (row.head.at, make()));
+        let (last, state) = match self.states.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert((row.head.at, make().ok()?)),
+        };
         *last = row.head.at;
         Some(state)
     }

@@ -162,8 +162,7 @@ impl EwmaRules {
         match row.head.kind {
             RowKind::Requests => {
                 let facts = row.requests.as_ref()?;
-                let made = Endpoint::new().ok()?;
-                Some(self.endpoints.of(row, || made)?.judge(row, facts))
+                Some(self.endpoints.of(row, Endpoint::new)?.judge(row, facts))
             }
             RowKind::Metrics => self.judge_metrics(row),
             _ => None,
@@ -171,7 +170,7 @@ impl EwmaRules {
     }
 
     fn judge_metrics(&mut self, row: &JudgedRow) -> Option<Judgement> {
-        let known = self.metrics.of(row, Vec::new)?;
+        let known = self.metrics.of(row, || Ok(Vec::new()))?;
         let mut worst: Option<Judgement> = None;
         for signal in &row.signals {
             if !known.iter().any(|(id, _)| *id == signal.id) {

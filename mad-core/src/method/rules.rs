@@ -1,7 +1,5 @@
 //! Methods that count: error lines of logs, and restarts.
 
-use std::sync::Arc;
-
 use super::Judgement;
 use crate::error::Result;
 use crate::feature::RowKind;
@@ -46,7 +44,6 @@ impl EventKindRule {
         let is_restart = change.kind.to_ascii_lowercase().contains("restart");
         let sample = Sample { value: f64::from(u8::from(is_restart)), n: 1 };
         let score = self.0.score(change.timestamp, sample);
-        let judged = Judgement::of_signal(change.kind, sample.value, &score, EDGE);
-        Judgement { signal: Arc::from(change.kind), ..judged }
+        Judgement::of_signal(change.kind, sample.value, &score, EDGE)
     }
 }

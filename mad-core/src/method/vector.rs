@@ -52,7 +52,7 @@ impl ZRule {
             return None;
         }
         let threshold = neg_log10_sf(Z) - std::f64::consts::LOG10_2;
-        let known = self.0.of(row, Vec::new)?;
+        let known = self.0.of(row, || Ok(Vec::new()))?;
         let mut worst: Option<Judgement> = None;
         for (id, name, sample) in signals(row) {
             if row.head.kind == RowKind::Requests && id == SignalId::from(WITHOUT_Z) {
@@ -104,8 +104,10 @@ impl ForestRule {
         if !is_judged(row) {
             return None;
         }
-        let forest = WindowedForest::new(self.config).ok()?;
-        let known = self.entities.of(row, || RowForest { columns: Vec::new(), forest })?;
+        let config = self.config;
+        let known = self.entities.of(row, || {
+            Ok(RowForest { columns: Vec::new(), forest: WindowedForest::new(config)? })
+        })?;
         let mut values = Vec::new();
         for (id, _, sample) in signals(row) {
             if sample.n > 0 && !known.columns.contains(&id) && known.columns.len() < MOST_COLUMNS {
