@@ -11,16 +11,12 @@ from mad import errors
 from mad.detection.directory import METHODS, Outcome
 from mad.model import Model, is_model, read_features
 
-_HEADER = (
-    "bucket_ts,service,endpoint,method,is_anomaly,severity,score,signal,value,expected,"
-    "expected_low,expected_high,health,members,votes"
-)
-
 
 def split(scorers: Sequence[str]) -> tuple[list[str], list[tuple[str, Model]]]:
     """The names of methods, and the models among them, each with the name of its folder.
 
-    Raises `UsageError` for a model that cannot be used.
+    Beside a model alone stands the default, for comparison. Raises `UsageError` for a model that
+    cannot be used.
     """
     names, models = [], []
     for scorer in scorers:
@@ -33,7 +29,7 @@ def split(scorers: Sequence[str]) -> tuple[list[str], list[tuple[str, Model]]]:
             raise errors.UsageError(f"--scorer {scorer}: {errors.reason(error)}") from error
         except ValueError as error:
             raise errors.UsageError(f"--scorer {scorer}: {error}") from error
-    return names, models
+    return names or ["default"] * bool(models), models
 
 
 def judge(outcome: Outcome, models: Sequence[tuple[str, Model]]) -> None:
@@ -44,12 +40,7 @@ def judge(outcome: Outcome, models: Sequence[tuple[str, Model]]) -> None:
     features = next(path for path in outcome.paths if path.name == "features.csv")
     rows = read_features(features)
     step = float(document["step_seconds"])
-    target = features.parent / METHODS
-    if target not in outcome.paths:
-        target.write_text(_HEADER + "\n", encoding="utf-8")
-        outcome.paths.append(target)
-    document.setdefault("methods", [_default(document)])
-    with target.open("a", newline="", encoding="utf-8") as file:
+    with (features.parent / METHODS).open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         for name, model in models:
             scores, flags = model.judge(rows, step)
@@ -74,9 +65,3 @@ def _summary(name: str, rows: int, flagged: list[tuple[str, str, str]]) -> dict[
         "weight": 0.0,
         "drifts": 0,
     }
-
-
-def _default(document: dict[str, Any]) -> dict[str, Any]:
-    flagged = [one for one in document["timeline"] if one["flagged"]]
-    known = _summary("default", document["rows"], [])
-    return {**known, "flagged": document["flagged"], "entities": len(flagged)}
