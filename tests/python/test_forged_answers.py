@@ -15,12 +15,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
+from fixed_peer import FixedPeer, peering
 
 import mad
 from mad import documents
@@ -131,36 +131,20 @@ def forged(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     return changed
 
 
-class _Peer(BaseHTTPRequestHandler):
+class _Peer(FixedPeer):
     answers: ClassVar[dict[str, Any]] = {}
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    def answer(self) -> bytes:
         path = urlsplit(self.path).path
         found = next((one for name, one in self.answers.items() if path.startswith(name)), None)
-        body = json.dumps(found).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET
-
-    def log_message(self, *_: object) -> None:
-        """Writes nothing."""
+        return json.dumps(found).encode()
 
 
 @pytest.fixture
 def peer() -> Iterator[tuple[str, type[_Peer]]]:
-    class Answers(_Peer):
-        pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-    yield f"http://127.0.0.1:{server.server_port}", Answers
-    server.shutdown()
-    server.server_close()
+    with peering(_Peer) as one:
+        yield one
 
 
 def commands(place: str) -> list[list[str]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from fixed_peer import FixedPeer, peering
 
 from mad.cli import main
 from mad.sources.elastic import ElasticOptions, ElasticSource
@@ -17,41 +16,17 @@ from mad.sources.protocol import SourceUnavailable
 DEEP = b"[" * 200_000
 
 
-class _Peer(BaseHTTPRequestHandler):
-    status, body, headers_of_answer = 200, b"", ()
-
-    def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(self.status)
-        for name, value in self.headers_of_answer:
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(self.body)))
-        self.end_headers()
-        self.wfile.write(self.body)
-
-    do_POST = do_GET
-
-    def log_message(self, *_: object) -> None:
-        """Writes nothing."""
-
-
 @pytest.fixture
-def peer() -> Iterator[tuple[str, type[_Peer]]]:
-    class Answers(_Peer):
-        pass
-
-    server = HTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-    yield f"http://127.0.0.1:{server.server_port}", Answers
-    server.shutdown()
-    server.server_close()
+def peer() -> Iterator[tuple[str, type[FixedPeer]]]:
+    with peering(FixedPeer) as one:
+        yield one
 
 
 @pytest.mark.parametrize(
     "body", [DEEP, b"[]", b"null", b"<html>", b'{"data": 7}', b'{"data": [1, null]}']
 )
 def test_a_url_of_something_else_is_named(
-    peer: tuple[str, type[_Peer]], body: bytes, capsys: pytest.CaptureFixture[str]
+    peer: tuple[str, type[FixedPeer]], body: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url, answers = peer
     answers.body = body
@@ -86,7 +61,7 @@ def time_of(value: object) -> bytes:
     ],
 )
 def test_any_answer_of_a_peer_is_a_failure_that_is_tried_again(
-    peer: tuple[str, type[_Peer]], status: int, body: bytes
+    peer: tuple[str, type[FixedPeer]], status: int, body: bytes
 ) -> None:
     url, answers = peer
     answers.status, answers.body = status, body
