@@ -215,6 +215,20 @@ def test_the_queue_never_waits_for_the_model(peer: Model, incident: Json) -> Non
     waiting.close(10.0)
 
 
+def test_an_incident_that_cannot_be_read_does_not_end_the_queue(
+    peer: Model, incident: Json
+) -> None:
+    peer.reply = said(**GOOD)
+    waiting = ExplainQueue(explainer(peer), {"bad": "{", "good": json.dumps(incident)}.get)
+    assert waiting.submit("bad") and waiting.submit("unknown") and waiting.submit("good")
+    for _ in range(200):
+        if (answer := waiting.answer(incident["id"])) is not None:
+            break
+        peer.released.wait(0.05)
+    waiting.close()
+    assert answer is not None and waiting.failed == 1
+
+
 def test_the_queue_keeps_the_answers(peer: Model, incident: Json) -> None:
     peer.reply = said(**GOOD)
     waiting = ExplainQueue(explainer(peer))

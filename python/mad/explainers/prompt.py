@@ -13,6 +13,7 @@ Json = Mapping[str, Any]
 #: The sections of an explanation that are facts, and how many sentences of each are sent.
 _FACTS = {
     "summary": 1,
+    "root_cause": 1,
     "why_flagged": 8,
     "log_evidence": 3,
     "impact": 8,

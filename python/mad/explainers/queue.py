@@ -7,6 +7,7 @@ import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from mad.explainers.answer import Answer
@@ -31,8 +32,8 @@ class ExplainQueue:
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        #: Incidents that found the queue full.
-        self.refused = 0
+        #: Incidents that found the queue full, and those that could not be read.
+        self.refused = self.failed = 0
         self._thread = threading.Thread(target=self._run, name="mad-explain", daemon=True)
         self._thread.start()
 
@@ -61,25 +62,33 @@ class ExplainQueue:
     def close(self, timeout: float = 5.0) -> None:
         """Ends the thread after the present answer, and waits for it at most `timeout` seconds."""
         self._stopped.set()
-        try:
-            self._waiting.put_nowait(None)
-        except queue.Full:
-            self._waiting.get_nowait()
+        # with a full queue the thread ends after the present answer, without the mark
+        with suppress(queue.Full):
             self._waiting.put_nowait(None)
         self._thread.join(timeout)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            incident = self._waiting.get()
-            if incident is None:  # the mark of the end
+            waiting = self._waiting.get()
+            if waiting is None:  # the mark of the end
                 return
-            if isinstance(incident, str):
-                text = self._read(incident)
-                incident = None if text is None else json.loads(text)
-            if incident is None:
-                continue
-            answer = self._explainer.explain(incident)
-            with self._lock:
-                self._answers[str(incident.get("id"))] = answer
-                while len(self._answers) > _KEPT:
-                    self._answers.popitem(last=False)
+            try:
+                self._explain(waiting)
+            except Exception:
+                # the next incident is still to be explained; this one keeps its templates
+                self.failed += 1
+
+    def _explain(self, waiting: Json | str) -> None:
+        incident: Json | None
+        if isinstance(waiting, str):
+            text = self._read(waiting)
+            incident = None if text is None else json.loads(text)
+        else:
+            incident = waiting
+        if incident is None:
+            return
+        answer = self._explainer.explain(incident)
+        with self._lock:
+            self._answers[str(incident.get("id"))] = answer
+            while len(self._answers) > _KEPT:
+                self._answers.popitem(last=False)
