@@ -58,6 +58,16 @@ fn a_new_error_five_times_within_30_seconds_is_an_incident_before_any_baseline()
 }
 
 #[test]
+fn an_hour_later_the_log_is_normal_and_learns_nothing_of_new_errors() {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    feed(&mut pipeline, &log(3_600, errors([125, 130, 135, 140, 155])));
+    pipeline.finish();
+    let states = mad_core::status::states(&pipeline);
+    let state = states.iter().find(|one| one.metric.as_deref() == Some("log_new_errors")).unwrap();
+    assert_eq!(state.state, mad_core::status::HealthState::Normal, "{}", state.reason);
+}
+
+#[test]
 fn the_30_seconds_may_lie_in_two_steps() {
     assert_eq!(incidents(&log(300, errors([165, 170, 180, 185, 190]))), [(180, 240)]);
 }

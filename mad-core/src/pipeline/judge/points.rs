@@ -8,7 +8,8 @@ use super::{Judge, SeriesState, slot};
 use crate::config::PipelineConfig;
 use crate::feature::{Row, RowHead, SignalSample};
 use crate::guard::{
-    JudgedRow, JudgedSignal, Reason, ScoredRow, ScoredSignal, Severity, SignalTraits, Verdict,
+    EntityMaturity, JudgedRow, JudgedSignal, Reason, ScoredRow, ScoredSignal, Severity,
+    SignalTraits, Verdict,
 };
 use crate::history::{Decision, FlaggedRow, FlaggedSignal};
 use crate::incident::RowOutcome;
@@ -110,13 +111,18 @@ impl Judge {
         let sample = state.judged_sample(at, head.step, point.sample, |kind| {
             scorer_of(kind, &metric, settings.as_ref(), &config.score).ok()
         });
-        let maturity = state.maturity();
-        state.scorer.set_utc_offset(config.season.utc_offset_seconds(at));
         let is_new = *metric == *LOG_NEW_ERRORS;
+        // new templates are judged by an assumption, for which there is nothing to learn
+        let maturity = if is_new {
+            EntityMaturity { first: Timestamp::default(), points: usize::MAX }
+        } else {
+            state.maturity()
+        };
+        state.scorer.set_utc_offset(config.season.utc_offset_seconds(at));
         let scores = if is_new { new_error_scores(sample) } else { state.scorer.judge(at, sample) };
         let SignalScores { score, alarm, drift, .. } = scores;
         if is_new {
-            // new templates are judged by an assumption, and a later one is as new
+            // a later template is as new
         } else if is_muted {
             state.scorer.learn_muted(at, sample, &scores);
         } else {
