@@ -7,8 +7,7 @@ without the first 30 minutes; spans that are found missing are counted beside th
 API: of 20 anomalous requests within four hours at 20 calls a minute, those whose minute and
 endpoint is flagged, and the other minutes with a flagged row. AIOps: seeds in which the slow
 payment, the failing and the silent inventory have an incident, and incidents without a fault.
-The other methods (`mad detect --scorer all`) are counted by service and minute of MELT, by endpoint
-and minute of API, and by seeds with a flagged row of AIOps.
+benches/methods.py measures the other methods on the same systems.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -27,14 +25,6 @@ import mad.simulate
 
 FIRST = 30
 """Minutes at the beginning of MELT that are not counted, because the history is too short."""
-METHODS = {
-    "zscore": ("metric",),
-    "ewma": ("metric",),
-    "isolation_forest": ("metric",),
-    "log_level": ("log",),
-    "event_kind": ("event",),
-}
-"""The other methods, and the kind of MELT that each judges."""
 LOGS = ("log_errors", "log_warnings")
 SCENARIOS = ("slow-payment", "failing-inventory", "silent-inventory", "quiet")
 Cell = tuple[str, str, int]
@@ -46,7 +36,7 @@ def detected(system: str, seed: int, **settings: Any) -> tuple[mad.simulate.Worl
     made = mad.simulate.world(system, seed=seed, labels=False, **settings)
     with tempfile.TemporaryDirectory() as folder:
         made.write(folder)
-        return made, mad.detect(folder, scorers=["all"])
+        return made, mad.detect(folder)
 
 
 def minute(text: str) -> int:
@@ -61,24 +51,14 @@ def cells(table: Any, name: str) -> tuple[list[Cell], list[bool]]:
     return list(zip(services, names, minutes, strict=True)), flagged
 
 
-def judged(report: mad.Report) -> Iterator[tuple[str, Cell, bool]]:
-    """The rows of the other methods: method, service with endpoint and minute, and flag."""
-    table = report.methods
-    methods = np.asarray(table["method"]).tolist()
-    for method, cell, flagged in zip(methods, *cells(table, "endpoint"), strict=True):
-        if method in METHODS:
-            yield method, cell, flagged
-
-
 def tallied(counts: Counter[str], key: Any, truth: set[Any], flagged: bool) -> None:
     """Counts one decision: p or n for flagged or not, t or f for true or false."""
     counts[("n", "p")[flagged] + ("f", "t")[key in truth]] += 1
 
 
-def melt(seeds: int) -> Iterator[tuple[str, Counter[str]]]:
-    """Counts of each kind of MELT by the default, and by the method that judges it."""
+def melt(seeds: int) -> dict[str, Counter[str]]:
+    """Counts of each kind of MELT."""
     counts = {kind: Counter[str]() for kind in ("metric", "log", "trace", "spans")}
-    of_method = {(kind, name): Counter[str]() for name, kinds in METHODS.items() for kind in kinds}
     for seed in range(seeds):
         made, report = detected("melt", seed, services=4, duration=60_000)
         begin = minute(made.truth[0]["data_start"]) + FIRST
@@ -102,20 +82,12 @@ def melt(seeds: int) -> Iterator[tuple[str, Counter[str]]]:
         for key, flagged in (found | values).items():
             if key[3] >= begin:
                 tallied(counts[key[0]], key, truth, flagged)
-        services = {(kind, service, at) for kind, service, _, at in truth}
-        for method, (service, endpoint, at), flagged in judged(report):
-            # rows of spans have an endpoint, and those of metrics and logs have none
-            for kind in METHODS[method]:
-                if at >= begin and (kind == "event" or not endpoint):
-                    tallied(of_method[kind, method], (kind, service, at), services, flagged)
-    yield from counts.items()
-    yield from ((f"{kind} {method}", count) for (kind, method), count in of_method.items())
+    return counts
 
 
-def api(seeds: int) -> tuple[Counter[str], Counter[str], Counter[str], int]:
-    """Anomalous requests by endpoint, those found; other minutes with a flagged row; incidents.
-    Those of another method have its name."""
-    all_, right, wrong, incidents = Counter[str](), Counter[str](), Counter[str](), 0
+def api(seeds: int) -> tuple[Counter[str], Counter[str], int, int]:
+    """Anomalous requests by endpoint, those found; other minutes with a flagged row; incidents."""
+    all_, right, wrong, incidents = Counter[str](), Counter[str](), 0, 0
     for seed in range(seeds):
         made, report = detected("api", seed)
         truth = {(one["service"], one["endpoint"], minute(one["start"])) for one in made.truth}
@@ -123,38 +95,27 @@ def api(seeds: int) -> tuple[Counter[str], Counter[str], Counter[str], int]:
         found = {row for row, is_flagged in zip(rows, flagged, strict=True) if is_flagged}
         all_.update(endpoint for _, endpoint, _ in truth)
         right.update(endpoint for _, endpoint, _ in truth & found)
-        minutes = {at for *_, at in truth}
-        wrong["default"] += len({at for *_, at in found} - minutes)
-        for name in ("zscore", "ewma", "isolation_forest"):
-            found = {cell for method, cell, flagged in judged(report) if flagged and method == name}
-            right[name] += len(truth & found)
-            wrong[name] += len({at for *_, at in found} - minutes)
+        wrong += len({at for *_, at in found} - {at for *_, at in truth})
         incidents += len(report.incidents)
     return all_, right, wrong, incidents
 
 
-def aiops(seeds: int, scenario: str) -> tuple[int, int, int, int, int]:
-    """Seeds in which the fault has an incident and is named first; incidents at other times; seeds
-    in which a rule of `ewma` is raised at the faulty service, and rows that it flags before."""
-    found, named, others, raised, early = 0, 0, 0, 0, 0
+def aiops(seeds: int, scenario: str) -> tuple[int, int, int]:
+    """Seeds in which the fault has an incident and is named first; incidents at other times."""
+    found, named, others = 0, 0, 0
     for seed in range(seeds):
         made, report = detected("aiops", seed, scenario=scenario, traces=2_700, duration=5_400)
-        ewma = [cell for method, cell, flagged in judged(report) if flagged and method == "ewma"]
         if not made.truth:
             others += len(report.incidents)
-            early += len(ewma)
             continue
         (truth,) = made.truth
         start, end = (datetime.fromisoformat(truth[key]) for key in ("start", "end"))
         within = [one for one in report.incidents if one.start < end and start < one.end]
         first = [one.culprit for one in within if one.culprit is not None]
-        begin = minute(truth["start"])
-        raised += any(name == truth["service"] and at >= begin for name, _, at in ewma)
-        early += sum(at < begin for *_, at in ewma)
         found += bool(within)
         named += any(one.service == truth["service"] for one in first)
         others += len(report.incidents) - len(within)
-    return found, named, others, raised, early
+    return found, named, others
 
 
 def main() -> None:
@@ -162,29 +123,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     seeds = parser.parse_args().seeds
     print(f"MELT, {seeds} seeds, 4 services, 1,000 minutes, without the first {FIRST}")
-    print("  kind and method           precision  recall    F1     expected")
-    for kind, count in melt(seeds):
+    print("  kind     precision  recall    F1     expected")
+    for kind, count in melt(seeds).items():
         right, wrong, missed = count["pt"], count["pf"], count["nt"]
         precision = right / max(right + wrong, 1)
         recall = right / max(right + missed, 1)
         f1 = 2 * right / max(2 * right + wrong + missed, 1)
-        print(f"  {kind:25} {precision:9.3f} {recall:7.3f} {f1:7.3f} {right + missed:10,}")
-    print("  event                     not judged by the default")
+        print(f"  {kind:8} {precision:9.3f} {recall:7.3f} {f1:7.3f} {right + missed:10,}")
+    print("  event    not judged")
     all_, right, wrong, incidents = api(seeds)
     print(f"API, {seeds} seeds, 4 h at 20 calls a minute, 20 anomalous requests each")
     by_endpoint = ", ".join(f"{name} {right[name]} of {all_[name]}" for name in sorted(all_))
-    requests = all_.total()
-    by_default = sum(right[name] for name in all_)
-    print(f"  default: found {by_default} of {requests} ({by_endpoint})")
-    print(f"  default: false minutes {wrong['default']}, incidents {incidents}")
-    for name in ("zscore", "ewma", "isolation_forest"):
-        print(f"  {name}: found {right[name]} of {requests}, false minutes {wrong[name]}")
+    print(f"  found {right.total()} of {all_.total()} ({by_endpoint})")
+    print(f"  false minutes {wrong}, incidents {incidents}")
     print(f"AIOps, {seeds} seeds, 90 min at 30 checkouts a minute")
     for scenario in SCENARIOS:
-        found, named, others, raised, early = aiops(seeds, scenario)
+        found, named, others = aiops(seeds, scenario)
         fault = f"found {found}, culprit {named}, " if scenario != "quiet" else ""
-        rule = f"ewma: raised {raised}, " if scenario != "quiet" else "ewma: "
-        print(f"  {scenario:18} {fault}other incidents {others}; {rule}rows before {early}")
+        print(f"  {scenario:18} {fault}other incidents {others}")
 
 
 if __name__ == "__main__":
