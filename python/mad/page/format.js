@@ -55,10 +55,10 @@ export function unitOf(name) {
   return name.endsWith("_rate") || name.endsWith("_share") ? "share" : "";
 }
 
-/** `median latency` for `p50_latency_ms`; a metric keeps its name. */
 /** A text with a capital letter at its start. */
 export const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** `median latency` for `p50_latency_ms`; a metric keeps its name. */
 export function signalName(name) {
   const known = {
     p50_latency_ms: "median latency",
@@ -70,6 +70,10 @@ export function signalName(name) {
     slow_share: "share of slow requests",
     network_gap_ms: "network time of calls",
     missing_spans: "number of missing spans",
+    log_errors: "number of error log lines",
+    log_warnings: "number of warning log lines",
+    log_new_errors: "number of lines of new error templates",
+    silence: "silence",
   };
   return known[name] ?? visible(name);
 }
