@@ -4,6 +4,7 @@ templates when the model fails. The model is a real HTTP server."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -89,6 +90,8 @@ def test_an_answer_with_evidence_is_taken(peer: Model, incident: Json) -> None:
         ({"root_cause": "The database is slow."}, "names no service"),
         ({"suggested_action": "Open https://evil.example/fix"}, "a link"),
         ({"suggested_action": "Run `rm -rf /` on gate."}, "a command"),
+        ({"root_cause": "gate \ud800 fails."}, "control characters"),
+        ({"suggested_action": "Check \u202eetag."}, "control characters"),
         ({"mood": "good"}, "fields that were not asked for"),
     ],
 )
@@ -108,6 +111,9 @@ def test_a_claim_without_evidence_is_rejected(
         in_words("I cannot help with that."),
         in_words("{" * 100_000),
         in_words('["root_cause"]'),
+        # with a regular expression these blanks took time with the third power of their number
+        in_words("```" + " " * 60_000 + "x"),
+        in_words("```json" + "\n" * 30_000 + "{" + "\n" * 30_000 + "```"),
         lambda _: (200, b"\x00\xff garbage"),
         lambda _: (200, b""),
         lambda _: (200, b'{"choices": []}'),
@@ -115,7 +121,19 @@ def test_a_claim_without_evidence_is_rejected(
         lambda _: (401, b"bad key"),
         lambda _: (302, b""),
     ],
-    ids=["refuses", "deep", "list", "garbage", "empty", "no-choice", "error", "key", "redirect"],
+    ids=[
+        "refuses",
+        "deep",
+        "list",
+        "blanks",
+        "fenced-blanks",
+        "garbage",
+        "empty",
+        "no-choice",
+        "error",
+        "key",
+        "redirect",
+    ],
 )
 def test_nonsense_leads_to_the_templates(peer: Model, incident: Json, reply: Reply) -> None:
     peer.reply = reply
@@ -257,6 +275,16 @@ def test_wrong_settings_are_named(tmp_path: Path, text: str, problem: str) -> No
     file.write_text(text)
     with pytest.raises(ValueError, match=problem):
         Deployment.load(file, {})
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a.", "eyJ", "@a-", "a@", "://a", "token ", "1 ", "?a=", "a@b.", "-----BEGIN A"]
+)
+def test_secrets_are_sought_in_linear_time(text: str) -> None:
+    began = time.process_time()
+    redacted(text * 100_000)
+    # in quadratic time it takes minutes
+    assert time.process_time() - began < 20.0
 
 
 def test_it_is_off_without_settings() -> None:

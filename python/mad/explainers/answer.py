@@ -18,6 +18,9 @@ _LENGTH, _IDS = 600, 30
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 #: What no sentence for people has: links, markup, control characters, commands.
 _FOREIGN = re.compile(r"https?://|www\.|[<>`\x00-\x08\x0b-\x1f\x7f]|\$\(|&&|\|\||\bsudo\b|\brm -")
+#: Characters that turn the direction of a text, and halves of pairs, which UTF-8 cannot hold.
+_UNSEEN = re.compile("[\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_FENCE = "```"
 
 
 class Rejected(ValueError):
@@ -90,8 +93,9 @@ def checked(text: str, facts: Facts) -> Answer:
 def _object_of(text: str) -> dict[str, Any]:
     """The JSON object of an answer, which some models put between marks of code."""
     bare = text.strip()
-    if match := re.fullmatch(r"```(?:json)?\s*(.*?)\s*```", bare, re.DOTALL):
-        bare = match[1]
+    # without a regular expression: one with two runs of blanks takes cubic time for many blanks
+    if bare.startswith(_FENCE) and bare.endswith(_FENCE):
+        bare = bare.removeprefix(_FENCE).removesuffix(_FENCE).removeprefix("json")
     try:
         found = json.loads(bare)
     except (ValueError, RecursionError):
@@ -106,7 +110,7 @@ def _check_text(name: str, text: Any) -> None:
         raise Rejected(f"{name} is no text")
     if len(text) > _LENGTH:
         raise Rejected(f"{name} has {len(text)} characters; at most {_LENGTH} are taken")
-    if _FOREIGN.search(text):
+    if _FOREIGN.search(text) or _UNSEEN.search(text):
         raise Rejected(f"{name} has a link, markup, control characters or a command")
 
 
