@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mad import _core
 
@@ -46,6 +48,8 @@ COLUMNS = (
 """The columns of `report.features` and features.csv that the figures come from."""
 MOST_ROWS = 20_000
 """Rows that a model keeps; of more, every n-th is taken."""
+_LARGEST = 1e150
+"""Largest figure: the squares of as many as a model keeps have a sum."""
 _MODEL, _ROWS = "model.json", "rows.npy"
 
 
@@ -108,14 +112,14 @@ class Model:
         mean, std = kept.mean(axis=0), kept.std(axis=0)
         std = np.where(std > 0.0, std, 1.0)
         forest = _core.IsolationForest(n_trees, contamination=contamination, seed=seed)
-        forest = forest.fit((kept - mean) / std)
+        forest = forest.fit(_scaled(kept, mean, std))
         when = trained_at or datetime.now(timezone.utc)
         names = list(zip(_texts(features, "service"), _texts(features, "endpoint"), strict=True))
         about = {
             "trained_at": when.astimezone(timezone.utc).isoformat(),
             "records": int(np.sum(_numbers(features, "req_count"))),
             "rows": len(figures),
-            "anomalies": int(forest.predict((figures - mean) / std).sum()),
+            "anomalies": int(forest.predict(_scaled(figures, mean, std)).sum()),
             "services": sorted({service for service, _ in names}),
             "endpoints": sorted({endpoint for _, endpoint in names}),
             "step_seconds": step_seconds,
@@ -136,7 +140,7 @@ class Model:
         figures = figures_of(features, float(step))
         if not len(figures):
             return np.empty(0), np.empty(0, np.bool_)
-        scaled = (figures - self.mean) / self.std
+        scaled = _scaled(figures, self.mean, self.std)
         raw, limit = self.forest.score(scaled), self.forest.threshold or 0.5
         above = 0.5 + 0.5 * (raw - limit) / max(1.0 - limit, 1e-12)
         return np.where(raw > limit, above, 0.5 * raw / limit), self.forest.predict(scaled)
@@ -158,7 +162,7 @@ class Model:
             "threshold": self.forest.threshold,
             **self.about,
         }
-        np.save(place / _ROWS, self.rows, allow_pickle=False)
+        np.save(place / _ROWS, np.asarray(self.rows, "<f8"), allow_pickle=False)
         (place / _MODEL).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -169,33 +173,34 @@ class Model:
 
         place = Path(folder)
         again = "train it again with mad train"
+        document: Any
         try:
             document = json.loads((place / _MODEL).read_text(encoding="utf-8"))
             version, features = document["version"], document["features"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{place / _MODEL} is no model of mad: {error}; {again}") from error
         if version != VERSION:
             raise ValueError(
-                f"{place / _MODEL} has version {version!r}; this mad reads {VERSION}: {again}"
+                f"{place / _MODEL} has version {version!r:.40}; this mad reads {VERSION}: {again}"
             )
         if features != list(FEATURES):
             raise ValueError(
                 f"{place / _MODEL} has other features than {', '.join(FEATURES)}; {again}"
             )
         try:
-            rows = np.load(place / _ROWS, allow_pickle=False)
+            _check(document)
+            rows = _read_rows(place / _ROWS)
             mean, std = (np.asarray(document[name], np.float64) for name in ("mean", "std"))
-            about = {name: document[name] for name in _ABOUT}
-            shapes = rows.ndim == 2 and rows.shape[1] == len(FEATURES) == len(mean) == len(std)
-            if not (shapes and len(rows) and bool(np.isfinite(rows).all() and (std > 0.0).all())):
-                raise ValueError("its rows are not ten finite numbers each")
+            if not bool((std > 0.0).all()):
+                raise ValueError("std is not above 0")
             forest = _core.IsolationForest(
                 document["n_trees"],
                 contamination=document["contamination"],
                 seed=document["seed"],
-            ).fit((rows - mean) / std)
-        except (ValueError, KeyError, TypeError, OverflowError, EOFError) as error:
+            ).fit(_scaled(rows, mean, std))
+        except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(f"the model in {place} is damaged: {error}; {again}") from error
+        about = {name: document[name] for name in _ABOUT}
         return cls(
             rows,
             mean,
@@ -217,6 +222,70 @@ _ABOUT = (
     "endpoints",
     "step_seconds",
 )
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '<f8', 'fortran_order': (True|False), "
+    rb"'shape': \(([0-9]{1,5}), 10\), \} *\n",
+    re.DOTALL,
+)
+"""The beginning of rows.npy. The reader of NumPy takes the memory that any beginning asks for."""
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    """Checks the types of model.json. Raises ValueError."""
+    kinds: dict[str, tuple[type, ...]] = {
+        **dict.fromkeys(("contamination", "step_seconds"), (int, float)),
+        **dict.fromkeys(("n_trees", "seed", "records", "rows", "anomalies"), (int,)),
+        **dict.fromkeys(("mean", "std", "services", "endpoints"), (list,)),
+        "trained_at": (str,),
+    }
+    for name, kind in kinds.items():
+        if not isinstance(document.get(name), kind):
+            raise ValueError(
+                f"{name} is {document.get(name)!r:.60}, which is no {kind[-1].__name__}"
+            )
+    for name in ("mean", "std"):
+        numbers = document[name]
+        is_valid = all(isinstance(one, int | float) and abs(one) <= _LARGEST for one in numbers)
+        if not is_valid or len(numbers) != len(FEATURES):
+            raise ValueError(f"{name} is not ten finite numbers")
+    if not all(isinstance(one, str) for one in [*document["services"], *document["endpoints"]]):
+        raise ValueError("services and endpoints are no lists of texts")
+    _check_step(document["step_seconds"])
+
+
+def _check_step(seconds: float) -> None:
+    if not 0.0 < seconds < math.inf:
+        raise ValueError(f"step_seconds is {seconds}; expected a number above 0")
+
+
+def _read_rows(path: Path) -> Floats:
+    """The rows of a model. Raises ValueError unless they are ten finite numbers each."""
+    import numpy as np
+
+    wrong = "its rows are not ten finite numbers each"
+    with path.open("rb") as file:
+        content = file.read(8 * len(FEATURES) * MOST_ROWS + 4_096)
+    header = _HEADER.match(content)
+    if header is None or not 1 <= int(header[2]) <= MOST_ROWS:
+        raise ValueError(wrong)
+    count = int(header[2])
+    numbers = content[header.end() :]
+    if len(numbers) != 8 * len(FEATURES) * count:
+        raise ValueError(f"rows.npy has {len(numbers)} bytes for {count} rows")
+    order: Literal["F", "C"] = "F" if header[1] == b"True" else "C"
+    rows = np.frombuffer(numbers, "<f8").reshape((count, len(FEATURES)), order=order)
+    if not bool(np.isfinite(rows).all()):
+        raise ValueError(wrong)
+    return rows
+
+
+def _scaled(figures: Floats, mean: Floats, std: Floats) -> Floats:
+    """Standardised figures; those near the largest number may become infinite."""
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled: Floats = (figures - mean) / std
+    return scaled
 
 
 def is_model(path: str | os.PathLike[str]) -> bool:
@@ -229,13 +298,15 @@ def figures_of(features: Any, step_seconds: float = 60.0) -> Floats:
     of a single one."""
     import numpy as np
 
+    _check_step(step_seconds)
     count, mean, std, least, most, median, errors, rate = (
         np.nan_to_num(_numbers(features, name)) for name in COLUMNS
     )
     per_minute = count * (60.0 / step_seconds)
-    return np.column_stack(
+    figures = np.column_stack(
         [count, mean, std, least, most, median, errors, rate, 100.0 * rate, per_minute]
     )
+    return np.clip(figures, -_LARGEST, _LARGEST)
 
 
 def _column(features: Any, name: str) -> Iterable[Any]:

@@ -89,12 +89,35 @@ def change(**fields: Any) -> Callable[[Path], None]:
     return apply
 
 
+def rows(content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / "rows.npy").write_bytes(content)
+
+
+def header(shape: str, dtype: str = "<f8") -> bytes:
+    """The beginning of an array of NumPy that claims this shape."""
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (change(version=9), "has version 9; this mad reads 1: train it again"),
         (change(features=["cpu"]), "has other features than latency_count"),
-        (change(mean=[1.0]), "is damaged: its rows are not ten finite numbers"),
+        (change(mean=[1.0]), "is damaged: mean is not ten finite numbers"),
+        (change(mean=[[0.0] * 10] * 10), "is damaged: mean"),
+        (change(mean=[float("nan")] * 10), "is damaged: mean"),
+        (change(step_seconds=0), "is damaged: step_seconds is 0"),
+        (change(endpoints=5), "is damaged: endpoints is 5, which is no list"),
+        (change(seed=10**40), "is damaged"),
+        (lambda folder: (folder / "model.json").write_text("[" * 100_000), "is no model of mad"),
+        (rows(b"PK\x03\x04"), "is damaged: its rows"),
+        (rows(header("(100000000000, 10)")), "is damaged: its rows"),
+        (rows(header("(99999, 10)")), "is damaged: its rows"),
+        (rows(header("(3, 10)") + bytes(80)), "is damaged: rows.npy has 80 bytes for 3 rows"),
+        (rows(header("(1, 10)", "|O") + bytes(80)), "is damaged: its rows"),
+        (rows(header("(" * 5_000)), "is damaged: its rows"),
+        (rows(header("-" * 5_000 + "1")), "is damaged: its rows"),
         (change(std=[0.0] * 10), "is damaged"),
         (change(n_trees=0), "is damaged"),
         (change(contamination="much"), "is damaged"),
@@ -157,3 +180,14 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     empty = tmp_path / "empty.csv"
     empty.write_text("timestamp,service,endpoint,status_code,latency_ms\n")
     assert main(["train", str(empty), "--out", str(model)]) != 0
+
+
+def test_the_largest_latencies_can_be_learnt(tmp_path: Path) -> None:
+    table = requests(minutes=30)
+    table["latency_ms"][::7] = [1.7e308] * len(table["latency_ms"][::7])
+    model = mad.Model.train(mad.detect(table).features)
+    model.save(tmp_path)
+    assert np.isfinite(model.std).all() and (model.std > 0.0).all()
+    loaded = mad.Model.load(tmp_path)
+    rows_again = mad.detect(table).features
+    assert loaded.judge(rows_again)[0].tolist() == model.judge(rows_again)[0].tolist()
