@@ -8,11 +8,14 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from mad import _core
 
+MOST_JSON, MOST_TABLE = 16 << 20, 512 << 20
+"""Bytes of a truth in JSON, which is read at once, and of a table with labels, decompressed."""
 _LABELS = ("is_anomaly", "artificial_anomaly", "anomaly", "label")
 _NAMES = ("service", "endpoint", "operation", "metric", "body", "kind")
 _TIMES = ("timestamp", "bucket_ts", "start", "time")
@@ -76,12 +79,16 @@ def truth_json(truth: Any) -> str:
 
 
 def _of_file(path: Path) -> str:
-    from mad.sources.files import InputFile
+    from mad.sources.files import InputFile, bounded
 
-    content = b"".join(InputFile(str(path)).contents())
-    if content.lstrip()[:1] in (b"[", b"{") or b"," not in content[:10_000]:
-        return content.decode("utf-8", "replace")
-    return _core.truth_of_labels(iter([content]))
+    content = InputFile(str(path)).contents()
+    first = next(content, b"")
+    is_json = first.lstrip()[:1] in (b"[", b"{") or b"," not in first[:10_000]
+    most = MOST_JSON if is_json else MOST_TABLE
+    pieces = bounded(chain((first,), content), most, str(path))
+    if is_json:
+        return b"".join(pieces).decode("utf-8", "replace")
+    return _core.truth_of_labels(pieces)
 
 
 def _label(table: Any) -> str | None:

@@ -6,6 +6,9 @@ from typing import Any
 
 from mad import _core
 
+MOST_BYTES = 512 << 20
+"""Bytes of a file of spans, decompressed, because traces are put together in memory."""
+
 
 def rank_traces(
     spans: Any,
@@ -70,6 +73,7 @@ def _pieces(source: Any) -> Any:
         return source
     import os
 
-    from mad.sources.files import InputFile
+    from mad.sources.files import InputFile, bounded
 
-    return list(InputFile(os.fspath(source)).pieces("spans"))
+    path = os.fspath(source)
+    return list(bounded(InputFile(path).pieces("spans"), MOST_BYTES, path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import pty
@@ -23,6 +24,7 @@ from service import Server, an_hour, lines
 from mad import errors
 from mad.cli import main, replay
 from mad.view import EntityView, LocalFeed, ServerFeed, Snapshot, timed_lines
+from mad.view.records import lines_of
 from mad.view.screen import Choice, draw, sparkline
 
 
@@ -245,3 +247,47 @@ def test_what_lies_before_the_begin_of_a_replay_is_sent_without_a_wait(
     for wrong, said in (("soon", "--from is 'soon'"), ("400d", "later than the last record")):
         assert main(["replay", str(recording), "--from", wrong]) == errors.USAGE
         assert said in capsys.readouterr().err
+
+
+GOOD = b'{"timestamp": 1767693600, "service": "a", "endpoint": "/", "latency_ms": 1}\n'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"timestamp": Infinity}\n',
+        b'{"timestamp": -1e999}\n',
+        b'{"timestamp": "inf"}\n',
+        b'{"timestamp": NaN}\n',
+        b'{"timestamp": 1e300}\n',
+        b'{"timestamp": -99999999999}\n',
+        b'{"timestamp": "9999-12-31T23:59:59Z"}\n',
+        b'{"timestamp": {"a": [1]}}\n',
+        b"[" * 100_000 + b"\n",
+        b'{"a":' * 100_000 + b"\n",
+    ],
+)
+def test_lines_without_a_possible_time_are_left_out(line: bytes) -> None:
+    found = lines_of("x", GOOD + line + GOOD)
+    assert (found.times, found.skipped) == ([1_767_693_600.0] * 2, 1)
+
+
+def test_recordings_beyond_the_bounds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = b"timestamp,service,endpoint,latency_ms\n"
+    with pytest.raises(errors.InputError, match="field larger than field limit"):
+        lines_of("x", head + b"1767693600,a," + b"x" * 200_000 + b",1\n")
+    found = lines_of("x", head + b"1767693600,a,/,1\n" + b"inf,a,/,1\n")
+    assert (found.times, found.skipped) == ([1_767_693_600.0], 1)
+    monkeypatch.setattr("mad.view.records.MOST_LINES", 3)
+    with pytest.raises(errors.InputError, match="more than 3 lines"):
+        lines_of("x", GOOD * 4)
+
+
+def test_a_recording_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mad.view.records.MOST_BYTES", 4 << 20)
+    path = tmp_path / "bomb.jsonl.gz"
+    path.write_bytes(gzip.compress(GOOD * 100_000))
+    with pytest.raises(errors.InputError, match="more than 4 MiB, decompressed"):
+        timed_lines(str(path))

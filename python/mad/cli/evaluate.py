@@ -68,10 +68,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _truth(path: str) -> str:
-    try:
+    with errors.input_of(path):
         return truth_json(Path(path))
-    except ValueError as error:
-        raise errors.InputError(f"{path}: {error}") from error
 
 
 def _text(given: str | None, directory: str | None, name: str) -> str | None:

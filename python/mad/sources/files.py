@@ -222,6 +222,19 @@ class InputFile:
             ) from error
 
 
+def bounded(pieces: Iterable[Any], most: int, name: str) -> Iterator[Any]:
+    """The pieces of a file that is held in memory: bytes, or record batches.
+
+    Raises `InputError` when they have more than `most` bytes.
+    """
+    size = 0
+    for piece in pieces:
+        size += len(piece) if isinstance(piece, bytes) else piece.nbytes
+        if size > most:
+            raise InputError(f"{name} has more than {most >> 20} MiB, decompressed", "split it")
+        yield piece
+
+
 def _begin(
     content: Generator[bytes, None, None], enough: int = ENOUGH
 ) -> tuple[bytes, Generator[bytes, None, None]]:

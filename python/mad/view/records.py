@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from mad.errors import InputError
-from mad.sources.files import InputFile
+from mad.sources.files import InputFile, bounded
 from mad.times import time_or_none
 
-MOST_BYTES = 1 << 30
-"""Largest file, decompressed, that a replay takes, because it is sorted in memory."""
+MOST_BYTES, MOST_LINES = 512 << 20, 4_000_000
+"""Largest file, decompressed, that a replay takes, because it is sorted in memory. A line takes
+about 200 bytes beside its text."""
+_FIRST, _END = 0.0, 7_258_118_400.0
+"""Seconds of 1970 and 2200: the times that records may have."""
+_MOST_NUMBER = 1e20
+"""Numbers beyond it are no time in any unit."""
 _NAMES = ("timestamp", "start", "time", "ts", "@timestamp", "bucket_ts")
 _HINT = "a replay reads CSV and JSON Lines with a column timestamp; mad detect reads other formats"
 
@@ -57,12 +63,7 @@ def timed_lines(path: str) -> TimedLines:
     source = InputFile(path)
     if source.is_parquet():
         raise InputError(f"{path} is a Parquet file", _HINT)
-    content = bytearray()
-    for chunk in source.chunks():
-        content += chunk
-        if len(content) > MOST_BYTES:
-            raise InputError(f"{path} has more than {MOST_BYTES >> 20} MiB", "split the file")
-    return lines_of(path, bytes(content))
+    return lines_of(path, b"".join(bounded(source.chunks(), MOST_BYTES, path)))
 
 
 def lines_of(path: str, content: bytes) -> TimedLines:
@@ -70,6 +71,8 @@ def lines_of(path: str, content: bytes) -> TimedLines:
 
     Raises `InputError` when they have no times.
     """
+    if content.count(b"\n") + content.count(b"\r") > MOST_LINES:
+        raise InputError(f"{path} has more than {MOST_LINES:,} lines", "split the file")
     lines = content.splitlines(keepends=True)
     if lines and not lines[-1].endswith(b"\n"):
         lines[-1] += b"\n"
@@ -94,14 +97,22 @@ def lines_of(path: str, content: bytes) -> TimedLines:
 def _of_json(line: bytes) -> float | None:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict):
         return None
-    return next((_seconds(record[name]) for name in _NAMES if name in record), None)
+    value = next((record[name] for name in _NAMES if name in record), None)
+    return _seconds(value) if isinstance(value, int | float | str) else None
 
 
 def _of_csv(path: str, header: bytes, lines: list[bytes]) -> list[float | None]:
+    try:
+        return _of_rows(path, header, lines)
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read as CSV: {error}", _HINT) from error
+
+
+def _of_rows(path: str, header: bytes, lines: list[bytes]) -> list[float | None]:
     names = next(csv.reader([header.decode("utf-8", "replace").strip()]), [])
     place = next((names.index(name) for name in _NAMES if name in names), None)
     if place is None:
@@ -114,17 +125,19 @@ def _of_csv(path: str, header: bytes, lines: list[bytes]) -> list[float | None]:
     return found
 
 
-def _seconds(value: object) -> float | None:
+def _seconds(value: float | str) -> float | None:
     """A time as seconds since 1970; numbers are seconds, ms, us or ns."""
     text = str(value).strip()
     try:
         number = float(text)
     except ValueError:
         at = time_or_none(text)
-        return at.timestamp() if at is not None else None
-    while abs(number) > 1e11:
-        number /= 1000.0
-    return number if abs(number) < 1e11 else None
+        number = at.timestamp() if at is not None else math.nan
+    else:
+        number = number if abs(number) < _MOST_NUMBER else math.nan
+        while abs(number) > 1e11:
+            number /= 1000.0
+    return number if _FIRST <= number < _END else None
 
 
 def moment(seconds: float) -> datetime:
