@@ -20,8 +20,11 @@ import mad
 from mad import _core
 from mad.api.bodies import records
 from mad.api.errors import ApiError
+from mad.cli import main
 from mad.config.deployment import Deployment
+from mad.evaluation import truth_json
 from mad.sources.files import InputFile
+from mad.sources.foreign import foreign
 
 ROWS = {
     "timestamp": [1_767_696_300 + i for i in range(64)],
@@ -33,6 +36,12 @@ ROWS = {
 ARROW = "application/vnd.apache.arrow.stream"
 #: 64 MiB, in the KiB of `ru_maxrss`.
 ROOM = 64 * 1024
+
+
+def merged(place: int, times: int) -> str:
+    """A mapping of YAML that merges the one before it some times."""
+    names = ", ".join([f"*a{place - 1}"] * times)
+    return f"a{place}: &a{place} {{<<: [{names}]}}"
 
 
 def grown(call: Callable[[], Any]) -> int:
@@ -353,6 +362,70 @@ def test_deep_configurations_are_errors(text: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError) as caught:
         mad.Config.load(path)
     assert str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mad.toml", "\n" * 300_000 + "x"),
+        ("mad.toml", " \n" * 300_000 + "x"),
+        ("mad.yaml", "\n".join(["a0: &a0 {x: 1}", *(merged(i, 2) for i in range(1, 40))])),
+        ("mad.yaml", "\n".join(["a0: &a0 {x: 1, y: 2}", merged(1, 100_000)])),
+        ("mad.yaml", "a: {" + "<<: [{" * 300 + "x: 1" + "}]" * 300 + "}"),
+    ],
+    ids=["lines", "blank-lines", "doubled-merges", "many-merges", "deep-merges"],
+)
+def test_settings_are_refused_in_little_time(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    began = time.process_time()
+    with pytest.raises(ValueError):
+        mad.Config.load(path)
+    # quadratic and exponential time are minutes
+    assert time.process_time() - began < 20.0
+
+
+def test_merged_settings_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "mad.yaml"
+    path.write_text("guard: {<<: [{min_points: 40}, {<<: {min_points: 50, cooldown_rows: 3}}]}")
+    with pytest.raises(ValueError, match="cooldown_rows"):
+        mad.Config.load(path)
+    path.write_text("guard: {<<: [{min_points: 40}, {<<: {min_points: 50}}]}")
+    assert mad.Config.load(path)["guard"]["min_points"] == 40
+
+
+def test_a_page_with_many_titles_is_named_in_little_time() -> None:
+    began = time.process_time()
+    assert foreign(b"<html" + b"<title" * 100_000) == (
+        "an HTML page",
+        "the download may have failed: open the page in a browser",
+    )
+    assert time.process_time() - began < 20.0
+
+
+def test_latencies_without_a_sum_are_inspected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "huge.csv"
+    rows = [b"1767696300,shop,/pay,200,1.7e308\n"] * 3
+    path.write_bytes(b"timestamp,service,endpoint,status_code,latency_ms\n" + b"".join(rows))
+    assert main(["inspect", str(path)]) == 0
+    assert "3 with a latency, too large to add up" in capsys.readouterr().out
+
+
+def test_truths_and_spans_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = tmp_path / "truth.json.gz"
+    truth.write_bytes(gzip.compress(b"[" + b"{}," * (6 << 20) + b"{}]"))
+    with pytest.raises(ValueError, match="more than 16 MiB, decompressed"):
+        truth_json(truth)
+    monkeypatch.setattr("mad.evaluation.MOST_TABLE", 1 << 20)
+    labels = tmp_path / "labels.csv"
+    labels.write_bytes(b"timestamp,service,is_anomaly\n" + b"1767696300,a,1\n" * 100_000)
+    with pytest.raises(ValueError, match="more than 1 MiB, decompressed"):
+        truth_json(labels)
+    monkeypatch.setattr("mad.traces.MOST_BYTES", 1 << 20)
+    with pytest.raises(ValueError, match="more than 1 MiB, decompressed"):
+        mad.rank_traces(labels)
 
 
 def test_settings_with_characters_that_yaml_refuses(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ FILE = "MAD_CONFIG"
 CONFIDENCE = "ANOMALY_THRESHOLD"
 #: Bounds of settings: bytes of a file, levels of nesting, and values.
 MAX_BYTES, MAX_DEPTH, MAX_VALUES = 1 << 20, 32, 100_000
+#: Most fields that a mapping of YAML merges (`<<`); a chain of merges doubles them at each level.
+MAX_MERGED = 10_000
 
 
 def bounded(fields: Any) -> None:
@@ -67,7 +69,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     else:
         import tomli as tomllib
     # the parser takes quadratic time for a key of many parts
-    settings = re.sub(r"(?m)^\s*#.*$", "", text)
+    settings = re.sub(r"(?m)^[ \t]*#.*$", "", text)
     if any(part.count(".") > 2 * MAX_DEPTH for part in re.split(r"[=,\[\]{}\n]", settings)):
         raise ValueError(_DEEP)
     fields: dict[str, Any] = _parsed(tomllib.loads, text)
@@ -80,8 +82,26 @@ def parse_yaml(text: str) -> Any:
         import yaml
     except ImportError:
         raise ValueError("PyYAML is not installed: pip install 'mad-py[yaml]'") from None
+
+    class Loader(yaml.SafeLoader):
+        """Loads plain values, with a bound on merged mappings."""
+
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            merged = 0
+            for key, value in node.value:
+                if key.tag != "tag:yaml.org,2002:merge":
+                    continue
+                is_list = isinstance(value, yaml.SequenceNode)
+                for one in value.value if is_list else (value,):
+                    if isinstance(one, yaml.MappingNode):
+                        self.flatten_mapping(one)
+                        merged += len(one.value)
+                    if merged > MAX_MERGED:
+                        raise ValueError(f"a mapping merges more than {MAX_MERGED} fields")
+            super().flatten_mapping(node)
+
     try:
-        return _parsed(yaml.safe_load, text)
+        return _parsed(lambda text: yaml.load(text, Loader=Loader), text)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 

@@ -78,7 +78,10 @@ def _latency(document: Mapping[str, Any]) -> str:
     n = document["latency_n"]
     if not n:
         return "not stated: only counts and errors are judged" if document["status"] else ""
-    return f"{n:,} with a latency, mean {document['latency_ms_sum'] / n:.3g} ms"
+    total = document["latency_ms_sum"]
+    # latencies near the largest number have no sum
+    mean = "too large to add up" if total is None else f"mean {total / n:.3g} ms"
+    return f"{n:,} with a latency, {mean}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -144,7 +144,7 @@ def foreign(first: bytes) -> tuple[str, str] | None:
 def _markup(text: bytes) -> tuple[str, str] | None:
     lower = text[:ENOUGH].lower()
     if lower.startswith((b"<!doctype html", b"<html", b"<head", b"<body")) or b"<html" in lower:
-        title = re.search(rb"<title[^>]*>\s*([^<]{1,80})", text, re.I)
+        title = re.search(rb"<title[^>]{0,80}>\s{0,80}([^<]{1,80})", text, re.I)
         words = " ".join(title[1].decode("utf-8", "replace").split()) if title else ""
         named = f"an HTML page ({words})" if words else "an HTML page"
         return named, "the download may have failed: open the page in a browser"
