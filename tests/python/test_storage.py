@@ -4,7 +4,9 @@ disk, the process lives and continues when it can."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import random
 import resource
 import shutil
 import sqlite3
@@ -23,6 +25,7 @@ from service import Server, an_hour, lines
 from mad.engine import Engine
 from mad.errors import StateError, UsageError
 from mad.journal import AuditLine, Entry, Journal, JournalFailed, Retention, TableWrites
+from mad.journal.schema import PAGE_BYTES
 
 ROUTE = "/v1/ingest/requests"
 
@@ -102,6 +105,39 @@ def test_a_file_that_is_deleted_under_the_server_is_noticed(tmp_path: Path, name
         assert server.get("/health")["status"] == "ok"
         assert server.get("/ingest/stats")["accepted_total"] == 600
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize("name", ["mad.db", "mad.db-wal"])
+def test_a_file_that_is_cut_under_the_server_is_noticed(tmp_path: Path, name: str) -> None:
+    data, first, *rest = tmp_path / "data", *batches()
+    with Server(data, "--no-ticks") as server:
+        send_all(server, [first, *rest[:5]])
+        with (data / name).open("r+b") as file:
+            file.truncate(4_096)
+        failing(server, f"{name} was cut from")
+        for body in rest[5:8]:
+            answer = server.send(ROUTE, body)
+            assert answer.status_code == 503 and "was cut from" in answer.text
+        assert "storage" in reasons(server)
+
+
+def test_a_log_that_sqlite_cuts_itself_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a large commit the log is longer than its limit, until it begins again."""
+    monkeypatch.setattr("mad.journal.sqlite.LOG_BYTES", 10 * PAGE_BYTES)
+    monkeypatch.setattr("mad.journal.schema.LOG_BYTES", 10 * PAGE_BYTES)
+    journal = Journal(tmp_path)
+    log, sizes = tmp_path / "mad.db-wal", []
+    for seq in range(1, 13):
+        large = random.Random(seq).randbytes((40 if seq % 3 else 1) * 100_000)
+        assert journal.append([Entry("requests", large)], TableWrites()) == [seq]
+        assert journal.problem() == ""
+        sizes.append(log.stat().st_size)
+        with contextlib.closing(sqlite3.connect(journal.path)) as other:
+            other.execute("PRAGMA wal_checkpoint(RESTART)")
+    assert any(after < before for before, after in itertools.pairwise(sizes))
+    journal.close()
 
 
 class Moving(list[AuditLine]):

@@ -14,6 +14,8 @@ from mad.journal.query import LISTED
 PAGE_BYTES = 16_384
 #: Pages of the write-ahead log after which SQLite copies it back into the file.
 LOG_PAGES = 1_000
+#: Bytes down to which SQLite cuts a longer write-ahead log.
+LOG_BYTES = 2 * LOG_PAGES * PAGE_BYTES
 
 #: The columns of judged rows, of endpoints and of whole services.
 _OF_ROWS = """(
@@ -188,7 +190,7 @@ def connect(path: Path) -> sqlite3.Connection:
         # Deleted pages are overwritten when their space is needed, not before.
         db.execute("PRAGMA secure_delete = OFF")
         db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
-        db.execute(f"PRAGMA journal_size_limit = {2 * LOG_PAGES * PAGE_BYTES}")
+        db.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         migrate(db, str(path))
     except BaseException:
         db.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from mad.journal.pages import PageCheck
 from mad.journal.parts import Delta, save_parts
 from mad.journal.positions import PositionTable
 from mad.journal.retention import forget
-from mad.journal.schema import connect
+from mad.journal.schema import LOG_BYTES, connect
 from mad.journal.stored import CheckpointRecord, State, StoredInputs
 from mad.journal.tables import (
     known_batch,
@@ -95,8 +96,8 @@ class Journal:
         for commits in (self._commits - 1, self._commits):
             self._head.write(Head(self.seq, self._chain, commits))
         self._head.sync()
-        names = ("mad.db", "mad.db-wal", "mad.head", "mad.lock")
-        self._guard = FileGuard([self.directory / name for name in names])
+        least = {"mad.db": math.inf, "mad.db-wal": LOG_BYTES, "mad.head": 0, "mad.lock": 0}
+        self._guard = FileGuard({self.directory / name: size for name, size in least.items()})
         self.pages = PageCheck(self.path)
         if problem := self.pages.begin():
             raise DamagedJournal(self.path, problem)
