@@ -15,6 +15,7 @@ from service import Server, lines, minute_of
 MIB = 1024 * 1024
 #: What the attacks of one test may cost in resident memory.
 MEMORY = 100 * MIB
+PATHS = (b"/health", b"/v1/query/incidents", b"/v1/stream", b"/health")
 HEAD = b"POST /v1/ingest/requests HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
@@ -209,6 +210,21 @@ def test_pipelined_requests_have_a_limit(guarded: Server) -> None:
     exchange(guarded, request * 20_000)
     assert memory(guarded) - before < MEMORY
     assert guarded.http.get("/health").status_code == 200
+
+
+def test_clients_that_leave_several_requests_cost_no_line_of_the_log(tmp_path: Path) -> None:
+    """A traceback of 6 kB for each connection would fill the disk with the log."""
+    requests = [b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % path for path in PATHS]
+    with Server(tmp_path, "--no-ticks") as server:
+        said = server.said
+        for data in (requests[0] * 5, requests[0] * 20_000, b"".join(requests) * 2):
+            for _ in range(5):
+                with connect(server) as client, contextlib.suppress(ConnectionError):
+                    client.sendall(data)
+                    client.recv(100)
+            assert server.http.get("/health").status_code == 200
+        assert server.stop() == 0
+        assert server.said == said
 
 
 def test_unread_answers_have_a_limit(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mad.config.server import HttpLimits
 
@@ -101,6 +101,7 @@ class Connections:
 
     def _abort(self, oldest: GuardedProtocol) -> None:
         self.leave(oldest)
+        oldest.end_requests()
         oldest.transport.abort()
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -127,12 +128,27 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_message = self._reads_body = self._is_refused = self._is_too_large = False
         self._blocked_since: float | None = None
         self._blocked_bytes = 0
+        #: The requests without a complete answer, of which one is at work.
+        self._unanswered: list[RequestResponseCycle] = []
         self.connections_of_server.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets a connection that ended."""
         self.connections_of_server.leave(self)
+        self.end_requests()
         super().connection_lost(exc)
+
+    def end_requests(self) -> None:
+        """Ends the requests without a complete answer.
+
+        The base class does so for the newest request only. Others would write to a closed
+        transport, and a stream among them would never end.
+        """
+        for cycle in self._unanswered:
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self._unanswered.clear()
 
     def data_received(self, data: bytes) -> None:
         """Parses a part of a request, and refuses it when its headers are too large."""
@@ -184,6 +200,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._body_since = self.loop.time()
         self._dropped = 0
         super().on_headers_complete()
+        waiting = [one for one in self._unanswered if not one.response_complete]
+        self._unanswered = [*waiting, self.cycle]
         if len(self.pipeline) > _PIPELINED:
             raise ValueError("too many requests wait on this connection")
 
@@ -298,6 +316,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(refusal(status, error, message, hint))
+        self.end_requests()
         self.transport.close()
 
 
