@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -23,7 +24,7 @@ from service import Server, an_hour, lines
 
 from mad import errors
 from mad.cli import main, replay
-from mad.view import EntityView, LocalFeed, ServerFeed, Snapshot, timed_lines
+from mad.view import EntityView, FollowedFile, LocalFeed, ServerFeed, Snapshot, timed_lines
 from mad.view.records import lines_of
 from mad.view.screen import Choice, draw, sparkline
 
@@ -148,11 +149,11 @@ def test_keys_select_open_and_quit(recording: Path, end: bytes) -> None:
 
 def in_terminal(
     command: Sequence[str],
-    keys: Sequence[bytes],
+    keys: Sequence[bytes | Callable[[], bytes]],
     waiting: Sequence[bytes] = (b"q quit", b"Root cause"),
 ) -> tuple[bytes, int]:
     """The output and the exit code of a program in a terminal of 80 columns; each key is pressed
-    after the output of the one before has come."""
+    after the output of the one before has come. A function does something and gives the key."""
     import fcntl
     import termios
 
@@ -177,7 +178,7 @@ def in_terminal(
             until = time.monotonic() + 20.0
             while mark not in said and time.monotonic() < until:
                 said += _available(leader)
-            os.write(leader, key)
+            os.write(leader, key() if callable(key) else key)
         while process.poll() is None:
             said += _available(leader)
     finally:
@@ -291,3 +292,110 @@ def test_a_recording_that_unpacks_to_too_much_is_refused(
     path.write_bytes(gzip.compress(GOOD * 100_000))
     with pytest.raises(errors.InputError, match="more than 4 MiB, decompressed"):
         timed_lines(str(path))
+
+
+def reached(feed: FollowedFile, is_there: Callable[[Snapshot], bool]) -> Snapshot:
+    """The first snapshot of which something is true, in at most 30 seconds."""
+    for _ in range(300):
+        found = feed.snapshot()
+        if is_there(found):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{found.time} {found.accepted} {found.note} {found.problem}")
+
+
+def an_hour_in_two(path: Path) -> bytes:
+    """Writes the first 50 minutes of an hour, and gives the ten bad ones after them."""
+    records = an_hour(bad=range(50, 60))
+    path.write_bytes(lines(records[:4_500]))
+    return lines(records[4_500:])
+
+
+def one_minute(minute: int) -> list[dict[str, Any]]:
+    """A minute of the three services of `an_hour`."""
+    return an_hour(minutes=minute + 1, bad=range(0))[-90:]
+
+
+@pytest.mark.parametrize("way", ["renamed", "truncated"])
+def test_a_growing_file_is_followed_through_rotation_and_truncation(
+    tmp_path: Path, way: str
+) -> None:
+    path = tmp_path / "shop [1].jsonl"  # a name with the characters of a pattern
+    rest = an_hour_in_two(path)
+    feed = FollowedFile(str(path), "requests")
+    feed.start()
+    try:
+        began = feed.snapshot()
+        assert (began.accepted, began.incidents, began.note) == (4_500, [], "following")
+        half = rest.rfind(b"\n", 0, len(rest) // 2) + 20
+        for piece in (rest[:half], rest[half:]):
+            with path.open("ab") as file:
+                file.write(piece)
+            reached(feed, lambda one: one.accepted > began.accepted)
+        found = reached(feed, lambda one: one.accepted == 5_400)
+        assert [one["service"] for one in found.incidents] == ["payments"]
+        assert max(len(one.requests) for one in found.entities) >= 58
+        if way == "renamed":
+            path.rename(tmp_path / "shop [1].jsonl.1")
+            path.write_bytes(lines(one_minute(60)))
+        else:
+            path.write_bytes(lines(one_minute(60)))
+        found = reached(feed, lambda one: one.accepted == 5_490)
+        assert not found.problem and not found.rejected
+    finally:
+        feed.close()
+
+
+def test_a_finished_file_shows_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "hour.csv"
+    names = ("timestamp", "service", "endpoint", "status_code", "latency_ms")
+    rows = rows_of(an_hour(minutes=40, bad=range(0)))
+    path.write_text("\n".join(",".join(row) for row in [list(names), *rows]))  # no end of line
+    os.utime(path, (0.0, 0.0))
+    feed = FollowedFile(str(path), "requests")
+    feed.start()
+    try:
+        found = feed.snapshot()
+        assert found.note == "no new lines"
+        assert sorted(len(one.requests) for one in found.entities) == [40, 40, 40]
+        assert sum(one.requests[-1] for one in found.entities) == 90.0
+        with path.open("a") as file:
+            file.write("\n" + "".join(",".join(r) + "\n" for r in rows_of(one_minute(40))))
+        found = reached(feed, lambda one: one.note == "following")
+        assert found.accepted == 3_690 and not found.rejected
+    finally:
+        feed.close()
+
+
+def rows_of(records: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The cells of records in the order of the columns of requests."""
+    names = ("timestamp", "service", "endpoint", "status_code", "latency_ms")
+    return [[str(record[name]) for name in names] for record in records]
+
+
+def test_lines_that_cannot_be_read_are_named_and_the_view_continues(tmp_path: Path) -> None:
+    path = tmp_path / "hour.jsonl"
+    path.write_bytes(lines(an_hour(minutes=5, bad=range(0))))
+    feed = FollowedFile(str(path), "requests")
+    feed.start()
+    try:
+        with path.open("ab") as file:
+            file.write(b"oops\n" + lines(one_minute(5)))
+        found = reached(feed, lambda one: one.accepted > 450)
+        assert found.accepted == 540 and found.rejected == 1
+    finally:
+        feed.close()
+
+
+def test_an_incident_of_a_growing_file_comes_into_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "hour.jsonl"
+    rest = an_hour_in_two(path)
+
+    def grow() -> bytes:
+        with path.open("ab") as file:
+            file.write(rest)
+        return b"j"
+
+    command = [sys.executable, "-m", "mad.cli", "watch", str(path), "--every", "0.2"]
+    said, code = in_terminal(command, [grow, b"\x03"], [b"no open incident", b"1 open incident"])
+    assert b"No incident." in said and b"1 open incident" in said and code == 0

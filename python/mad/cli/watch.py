@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 HELP = "show a server or a file live in the terminal"
 DESCRIPTION = (
     "Shows endpoints with their state, traffic, errors and latency, and the incidents. q or Ctrl-C "
-    "ends it, the arrow keys select an incident and Enter opens it. While a server does not answer "
-    "its last state stays on the screen. Without a terminal one snapshot is printed."
+    "ends it, the arrow keys select an incident and Enter opens it. A file is followed while it "
+    "grows, through rotation and truncation. While a server does not answer its last state stays "
+    "on the screen. Without a terminal one snapshot is printed."
 )
 KINDS = ("requests", "metrics", "spans", "logs")
 
@@ -55,7 +56,7 @@ def add_view_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    from mad.view import LocalFeed, ServerFeed, timed_lines
+    from mad.view import ServerFeed
 
     if remote.is_url(args.source):
         try:
@@ -63,14 +64,32 @@ def run(args: argparse.Namespace) -> int:
         except ValueError as error:
             raise errors.UsageError(str(error)) from error
     else:
-        lines = timed_lines(args.source)
-        feed = local = LocalFeed(Path(args.source).name)
-        with errors.input_of(args.source):
-            for _, body, records in lines.pieces(3600.0, 100_000):
-                local.take(body, args.kind, records)
-            local.finish()
+        feed = _of_file(args)
     shown(args, feed)
     return errors.FINE
+
+
+def _of_file(args: argparse.Namespace) -> Feed:
+    """A file: followed in a terminal, else read to its end once."""
+    from mad.sources.files import InputFile
+    from mad.view import FollowedFile, LocalFeed, timed_lines
+
+    with errors.input_of(args.source):
+        if _is_live(args) and InputFile(args.source).can_grow():
+            followed = FollowedFile(args.source, args.kind)
+            followed.start()
+            return followed
+        lines = timed_lines(args.source)
+        feed = LocalFeed(Path(args.source).name)
+        for _, body, records in lines.pieces(3600.0, 100_000):
+            feed.take(body, args.kind, records)
+        feed.finish()
+    return feed
+
+
+def _is_live(args: argparse.Namespace) -> bool:
+    """Whether the view stays on a terminal."""
+    return not args.once and sys.stdout.isatty()
 
 
 def shown(
@@ -88,7 +107,7 @@ def shown(
         raise errors.UsageError(f"--every is {args.every:g}; give 0.1 to 3600 seconds")
     console: Console = terminal.console()
     try:
-        if args.once or not sys.stdout.isatty():
+        if not _is_live(args):
             view.print_once(feed, console)
         else:
             view.show(feed, console, args.every, stop or threading.Event(), paused)

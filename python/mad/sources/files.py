@@ -87,6 +87,16 @@ class InputFile:
         with self._open() as file:
             return file.read(len(_PARQUET)) == _PARQUET
 
+    def can_grow(self) -> bool:
+        """Whether it is a file of lines to which more can be added: no pipe, no Parquet, no UTF-16
+        and no JSON document."""
+        if self.standard or not Path(self.path).is_file() or self.is_parquet():
+            return False
+        content, _ = self._content(PIECE)
+        first, content = _begin(content)
+        content.close()
+        return not first or (utf16(first) is None and not json_document.is_document(first))
+
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
         """The decompressed content as UTF-8 in pieces of about `size` bytes; `InputError` for a
         format that is neither CSV nor JSON."""

@@ -190,6 +190,13 @@ class Grown:
         self._advance(line)
         return line + b"\n" if line and not line.endswith(b"\n") else line
 
+    def unfinished(self) -> bytes:
+        """The last line, which has no end yet; the place stays before it."""
+        if self._is_skipping or self._is_changed():
+            return b""
+        line = self._content.at(self._offset + len(self._kept), LONGEST_LINE)
+        return b"" if b"\n" in line else self._kept + line
+
     def is_replaced(self, path: Path) -> bool:
         """Whether the file no longer has this name, or was truncated."""
         if self._is_changed():

@@ -87,6 +87,12 @@ class TailSource:
         """Whether the last record of a log waits for its further lines."""
         return any(one.waits for one in self._files.values())
 
+    def unfinished(self) -> list[Batch]:
+        """The last lines that have no end yet, without moving on. They are whole only if nothing is
+        added to their files any more."""
+        found = (one.unfinished() for one in self._files.values())
+        return [one for one in found if one is not None]
+
     def acknowledge(self, positions: Positions) -> None:
         """Files need no acknowledgement."""
 
@@ -161,6 +167,13 @@ class Follower:
         except OSError as error:
             self.close()
             raise SourceUnavailable(f"{self.path}: {reason(error)}") from error
+
+    def unfinished(self) -> Batch | None:
+        """The last line, which has no end yet; None without one."""
+        line = self._file.unfinished() if self._file is not None else b""
+        if self._file is None or not line:
+            return None
+        return self._batch(self._file, line + b"\n", 0)
 
     def close(self) -> None:
         """Closes the open file."""

@@ -1,5 +1,6 @@
 """The state of a fleet in the terminal: from a server, from a file, or from a replay."""
 
+from mad.view.followed import FollowedFile
 from mad.view.local import LocalFeed
 from mad.view.records import TimedLines, lines_of, timed_lines
 from mad.view.replay import Replay
@@ -9,6 +10,7 @@ from mad.view.snapshot import EntityView, Feed, Snapshot
 __all__ = [
     "EntityView",
     "Feed",
+    "FollowedFile",
     "LocalFeed",
     "Replay",
     "ServerFeed",

@@ -21,7 +21,7 @@ class LocalFeed:
         self._table, self._name = EntityTable(), name
         self._accepted = self._rejected = 0
         self._lock = threading.Lock()
-        self.note = ""
+        self.note = self.problem = ""
 
     def take(self, body: bytes, kind: str, records: int) -> None:
         """Judges lines of CSV or JSON of a kind. Raises ValueError when they cannot be read."""
@@ -30,43 +30,48 @@ class LocalFeed:
             refused = int(update.rejected.get("total") or 0)
             self._accepted += records - refused
             self._rejected += refused
-            self._add(update.rows)
+            self._add(update.rows, self._table)
 
     def finish(self) -> None:
         """Closes the last steps, because the input has ended."""
         update = self._pipeline.finish()
         with self._lock:
-            self._add(update.rows)
+            self._add(update.rows, self._table)
 
     def snapshot(self) -> Snapshot:
         """The present state."""
-        states = self._pipeline.states()
-        incidents = [json.loads(one.to_json()) for one in self._pipeline.incidents]
+        return self._snapshot(self._pipeline, self._table)
+
+    def _snapshot(self, pipeline: _core.Pipeline, table: EntityTable) -> Snapshot:
+        states = pipeline.states()
+        incidents = [json.loads(one.to_json()) for one in pipeline.incidents]
         with self._lock:
             columns = [states[name] for name in _STATES]
             for service, endpoint, metric, state, reason, score in zip(*columns, strict=True):
                 if not metric:
-                    view = self._table.of(service, endpoint)
+                    view = table.of(service, endpoint)
                     view.state, view.reason = state, reason
                     view.score = 0.0 if score != score else float(score)
             incidents.sort(key=lambda one: str(one.get("start")), reverse=True)
             return Snapshot(
                 self._name,
-                self._pipeline.watermark,
-                self._table.worst_first(),
+                pipeline.watermark,
+                table.worst_first(),
                 incidents,
                 self._accepted,
                 self._rejected,
+                problem=self.problem,
                 note=self.note,
             )
 
     def close(self) -> None:
         """Nothing is open."""
 
-    def _add(self, rows: _core.Table) -> None:
+    @staticmethod
+    def _add(rows: _core.Table, table: EntityTable) -> None:
         names = ("service", "endpoint", "req_count", "error_rate", "p95_latency_ms", "is_anomaly")
         columns = [rows[name] for name in names]
         times = rows["bucket_ts"].astype("datetime64[s]").tolist()
         for at, *values in zip(times, *columns, strict=True):
             row = dict(zip(names, values, strict=True))
-            self._table.of(row["service"], row["endpoint"]).add(time_or_none(f"{at}Z"), row)
+            table.of(row["service"], row["endpoint"]).add(time_or_none(f"{at}Z"), row)
