@@ -115,6 +115,9 @@ INCIDENT = Fields(
         "explanation": _EXPLANATION,
         "chain": Listed(_LINK),
         "members": Listed(ENTITY),
+        "front_door": Fields(
+            {"entities": Listed(ENTITY), **dict.fromkeys(("requests", "errors"), NUMBER)}
+        ),
         "similar": Listed(Fields({"id": TEXT, "severity": TEXT, "start": TIME, "end": TIME})),
         "notes": Listed(Fields({})),
     },

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from page_views import View, faults, viewing
 from playwright.sync_api import Browser, expect
-from service import Server, an_hour, lines
+from service import Server, an_hour, lines, minute_of
 
 #: The minute of the log lines.
 MINUTE = "2026-01-06T10:59"
@@ -222,3 +222,26 @@ def test_an_unknown_incident(browser: Browser, server: Filled) -> None:
     with viewing(browser, server.url) as view:
         view.page.goto(f"{server.url}/#/incidents/INC-none")
         expect(view.page.locator("#banner")).to_contain_text("There is no incident 'INC-none'.")
+
+
+def test_the_impact_is_counted_where_requests_enter(browser: Browser, tmp_path: Path) -> None:
+    """A store fails for its callers, of which the front sees a third."""
+    places = (("store", "/get", 30), ("cart", "/add", 20), ("web", "/buy", 10))
+    with Server(tmp_path, "--no-ticks") as server:
+        edges = [{"caller": "web", "callee": "cart"}, {"caller": "cart", "callee": "store"}]
+        server.post("/v1/ingest/edges", edges)
+        records = [
+            {**record, "status_code": 503 if 40 <= minute < 49 and number < failing else 200}
+            for minute in range(70)
+            for service, endpoint, failing in places
+            for number, record in enumerate(minute_of(minute, service, endpoint))
+        ]
+        records.sort(key=lambda record: str(record["timestamp"]))
+        server.post("/v1/ingest/requests", records)
+        (incident,) = server.get("/v1/query/incidents")["data"]
+        assert (incident["service"], incident["endpoint"]) != ("web", "/buy")
+        with viewing(browser, server.url) as view:
+            view.open(f"#/incidents/{incident['id']}")
+            expect(view.page.locator(".facts")).to_contain_text("90 of 270 at web /buy")
+            assert "Counted at web /buy, which no other affected" in view.text(".role.impact")
+            assert view.errors == []

@@ -246,10 +246,29 @@ class Checker:
         if said != self.incident["rows"]:
             self.wrong(f"incidents.json counts {self.incident['rows']} rows, not {said}")
 
-    def requests(self) -> tuple[int, int]:
-        counts = self.files.counts.get(self.lead, {})
-        mine = [counts[at] for at in self.rows() if at in counts]
+    def requests(self, entity: Entity | None = None) -> tuple[int, int]:
+        """The requests of the flagged rows of an entity (default: the one that opened the
+        incident), and how many of them failed."""
+        entity = entity or self.lead
+        counts = self.files.counts.get(entity, {})
+        flagged = self.files.flagged_times(entity, *self.bounds(entity))
+        mine = [counts[at] for at in flagged if at in counts]
         return sum(n for n, _ in mine), sum(failed for _, failed in mine)
+
+    def front_door(self) -> list[Entity]:
+        """The entities where the impact is counted, by the written incident."""
+        return [
+            (one["service"], one["endpoint"]) for one in self.incident["front_door"]["entities"]
+        ]
+
+    def entries(self) -> list[Entity]:
+        """The affected entities that no other affected service calls, by the files."""
+        affected = [one for one in (self.lead, *self.members) if self.requests(one)[0]]
+        whole = {service for service, endpoint in affected if endpoint}
+        affected = [one for one in affected if one[1] or one[0] not in whole]
+        services = {service for service, _ in affected}
+        called = {callee for caller, callee in self.files.edges if caller in services - {callee}}
+        return [one for one in affected if one[0] not in called] or [self.lead]
 
     def span(self, text: str) -> None:
         match = re.fullmatch(rf"(\S+ \S+) to ({CLOCK})", text)

@@ -109,41 +109,80 @@ def nothing_failed(of: Checker, match: re.Match[str]) -> None:
         of.wrong(f"{errors} of {requests} requests failed in the flagged rows")
 
 
+def counted(of: Checker, match: re.Match[str]) -> None:
+    """The requests of the front door, and which entities it is made of."""
+    front = of.front_door()
+    names = [" ".join(entity).strip() for entity in front]
+    said = re.split(r", | and ", match["place"])
+    more = len(names) - 3
+    if said != [*names[:3], *([f"{more} more"] if more > 0 else [])]:
+        of.wrong(f"the front door is {names}")
+    if of.files.edges and sorted(front) != sorted(of.entries()):
+        of.wrong(f"the affected entities without an affected caller are {of.entries()}")
+    sums = [of.requests(entity) for entity in front]
+    requests, errors = sum(n for n, _ in sums), sum(failed for _, failed in sums)
+    written = of.incident["front_door"]
+    if (written["requests"], written["errors"]) != (requests, errors):
+        of.wrong(f"{errors} of {requests} requests failed in the flagged rows")
+    count = int((match["all"] or match["requests"]).replace(",", ""))
+    if (count, int((match["errors"] or "0").replace(",", ""))) != (requests, errors):
+        of.wrong(f"{errors} of {requests} requests failed in the flagged rows")
+    if match["silent"] and int(match["silent"].replace(",", "")) != written["no_response"]:
+        of.wrong(f"{written['no_response']} had no response")
+    if match["share"] and not quantity(match["share"], "error_rate").is_close(errors / requests):
+        of.wrong(f"{errors} of {requests} requests failed")
+    slo = written["slo"]
+    if slo and written["slo_of"] is None and slo["errors"]["bad"] != errors:
+        of.wrong(f"the budget counts {slo['errors']['bad']} failed requests, not {errors}")
+
+
+def of_front(of: Checker, name: str | None) -> Entity:
+    """The entity of the front door that a sentence names; without a name the lead."""
+    found = [one for one in of.front_door() if " ".join(one).strip() == name]
+    if name is not None and not found:
+        of.wrong(f"{name} is not in the front door {of.front_door()}")
+    return found[0] if found else of.lead
+
+
 def slow(of: Checker, match: re.Match[str]) -> None:
     signal = "p50_latency_ms" if match["who"].startswith("half") else "p95_latency_ms"
-    of.peak_is(of.lead, signal, match["value"], falls=False)
-    of.usual(of.lead, signal, match["usual"])
-    of.value_at(
-        of.lead,
-        signal,
-        of.incident["peaks"][signal]["value"],
-        clock(match["at"], of.start),
-        1e-6,
-    )
+    entity = of_front(of, match["entity"])
+    of.peak_is(entity, signal, match["value"], falls=False)
+    of.usual(entity, signal, match["usual"])
+    at = clock(match["at"], of.start)
+    of.value_at(entity, signal, of.peaks_of(entity)[signal]["value"], at, 1e-6)
 
 
 def fewer(of: Checker, match: re.Match[str]) -> None:
-    peak = of.incident["peaks"]["req_count"]
+    peak = of.peaks_of(of_front(of, match["entity"]))["req_count"]
     missing = round(max(peak["usual"] - peak["value"], 0.0))
     if abs(int(match["count"].replace(",", "")) - missing) > 1:
         of.wrong(f"{missing} were missing")
 
 
 def used(of: Checker, match: re.Match[str]) -> None:
-    which = _BURNS[match["which"]]
-    whose = [of.incident["slo"], *(m.get("slo") for m in of.members.values())]
-    entity = match["entity"]
-    if entity:
-        member = next(m for names, m in of.members.items() if " ".join(names).strip() == entity)
-        whose = [member["slo"]]
-    burns = [slo[which] for slo in whose if slo]
+    which, written = _BURNS[match["which"]], of.incident["front_door"]
+    whose, slo = written["slo_of"], written["slo"]
+    if match["entity"] and (
+        whose is None or match["entity"] != f"{' '.join(whose.values())}".strip()
+    ):
+        of.wrong(f"the budget is that of {whose}")
     share = quantity(match["share"], "error_rate")
-    if not burns or not share.is_close(burns[0]["budget_share"]):
-        of.wrong(f"the share is {[burn['budget_share'] for burn in burns[:1]]}")
+    if not slo or not share.is_close(slo[which]["budget_share"]):
+        of.wrong(f"the share is {slo and slo[which]['budget_share']}")
 
 
 def used_up(of: Checker, match: re.Match[str]) -> None:
-    slo = of.incident["slo"]
+    """The pace of the entity that opened the incident."""
+    lasts(of, match, of.incident["slo"])
+
+
+def front_used_up(of: Checker, match: re.Match[str]) -> None:
+    """The pace of the front door."""
+    lasts(of, match, of.incident["front_door"]["slo"])
+
+
+def lasts(of: Checker, match: re.Match[str], slo: dict[str, Any]) -> None:
     burn = slo[_BURNS[match["which"]]]
     days = slo["window_days"] / burn["burn_rate"]
     if match["rest"]:
@@ -155,8 +194,9 @@ def used_up(of: Checker, match: re.Match[str]) -> None:
 
 def statuses(of: Checker, match: re.Match[str]) -> None:
     failed = sum(int(n.replace(",", "")) for n in re.findall(r"\(([\d,]+) requests?\)", match[0]))
-    if failed > of.requests()[0]:
-        of.wrong(f"only {of.requests()[0]} requests are in the flagged rows")
+    requests = sum(of.requests(entity)[0] for entity in of.front_door())
+    if failed > requests:
+        of.wrong(f"only {requests} requests are in the flagged rows")
 
 
 def joined(of: Checker, match: re.Match[str]) -> None:

@@ -77,15 +77,24 @@ RULES: dict[str, list[Rule]] = {
             rf"(?: The error rate was (?P<share>{VALUE})(?: {AGAINST})?\.)?",
             forms.failures,
         ),
+        (
+            r"Counted at (?P<place>.+?), which no other affected service calls: (?:no request"
+            r" failed in the flagged time \((?P<all>[\d,]+) requests?\)\.|(?P<errors>[\d,]+) of"
+            r" (?P<requests>[\d,]+) requests? failed in the flagged time"
+            r"(?:, (?:all|(?P<silent>[\d,]+)) of them without a response)?\."
+            rf" The error rate was (?P<share>{VALUE})\.)",
+            forms.counted,
+        ),
         (r"Statuses in the flagged time: .+\.", forms.statuses),
         (
             rf"At (?P<at>{CLOCK}) (?P<who>half of the requests|the slowest 5 % of the"
-            r" requests) took"
+            r" requests)(?: of (?P<entity>.+?))? took"
             rf" (?P<value>{VALUE}) or longer \(usual (?P<usual>{VALUE})\)\.",
             forms.slow,
         ),
         (
-            rf"At (?P<at>{CLOCK}) about (?P<count>[\d,]+) requests? fewer than usual arrived\.",
+            rf"At (?P<at>{CLOCK}) about (?P<count>[\d,]+) requests? fewer than usual arrived"
+            r"(?: at (?P<entity>.+))?\.",
             forms.fewer,
         ),
         (
@@ -94,7 +103,7 @@ RULES: dict[str, list[Rule]] = {
             r" \(objective .+\)\.",
             forms.used,
         ),
-        (_PACE, forms.used_up),
+        (_PACE, forms.front_used_up),
         (
             rf"It ended at {CLOCK} and reopened at {CLOCK}, {LENGTH} later\."
             r"(?: It has reopened \d+ times\.)?",

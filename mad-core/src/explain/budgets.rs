@@ -1,24 +1,17 @@
 //! Sentences about error and latency budgets, and the facts behind the severity.
 
+use super::front_door::FrontDoor;
 use super::phrases::{against, against_errors, failing, peaks};
 use super::words::{milliseconds, named, number, percent, rough_duration};
 use crate::incident::Incident;
 use crate::series::Signal;
 use crate::slo::{Burn, SloImpact};
 
-/// The budget use of the incident's own rows, and of the member that used most if it used more.
-pub(super) fn budgets(incident: &Incident) -> Vec<String> {
-    let mut out: Vec<String> =
-        incident.slo.iter().flat_map(|impact| sentences(impact, None, incident)).collect();
-    let own = incident.slo.as_ref().map_or(0.0, SloImpact::worst_share);
-    let impacts = incident.members.iter().filter_map(|member| Some((member, member.slo.as_ref()?)));
-    let worst = impacts.max_by(|(_, a), (_, b)| a.worst_share().total_cmp(&b.worst_share()));
-    if let Some((member, impact)) = worst
-        && impact.worst_share() > own
-    {
-        out.extend(sentences(impact, Some(&named(&member.entity)), incident));
-    }
-    out
+/// The budget use at the front door.
+pub(super) fn budgets(incident: &Incident, front_door: &FrontDoor) -> Vec<String> {
+    let entity = front_door.slo_of.as_ref().map(named);
+    let impact = front_door.slo.as_ref().into_iter();
+    impact.flat_map(|impact| sentences(impact, entity.as_deref(), incident)).collect()
 }
 
 /// `Failed requests used 3.9 % of the 30-day error budget (objective 99.9 %).` and, while the incident

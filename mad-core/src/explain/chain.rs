@@ -1,6 +1,6 @@
 //! The propagation chain of an incident: the first anomaly of each entity and its link to an earlier one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::phrases::{first_value, is_complete};
@@ -8,7 +8,7 @@ use super::words::{duration, moment, named, number, one_line};
 use crate::culprit::RankingContext;
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Peak};
-use crate::series::Entity;
+use crate::series::{Entity, Signal};
 use crate::telemetry::ChangeEvent;
 use crate::time::{MINUTE, Timestamp};
 
@@ -86,8 +86,18 @@ pub(super) fn links(incident: &Incident, context: &impl RankingContext) -> Vec<L
             calls(other, own).then_some(Tie::CalledBy)
         }
     };
+    let surging: BTreeSet<&str> = all
+        .iter()
+        .filter(|(entity, _)| has_surge(incident, entity))
+        .map(|(entity, _)| &*entity.service)
+        .collect();
+    // a fault goes from callee to caller, and a surge the other way
+    let comes_from = |own: &str, other: &str| {
+        let is_surge = surging.contains(own) && surging.contains(other);
+        own != other && if is_surge { calls(other, own) } else { calls(own, other) }
+    };
     let mut chain: Vec<Link> = Vec::new();
-    for (entity, onset) in callees_first(all, &calls) {
+    for (entity, onset) in causes_first(all, &comes_from) {
         let mut before = chain.iter().rev();
         let tie = before.find_map(|link| Some((link.entity.clone(), tie(entity, &link.entity)?)));
         let until = onset.at + incident.step;
@@ -105,21 +115,26 @@ pub(super) fn links(incident: &Incident, context: &impl RankingContext) -> Vec<L
     chain
 }
 
-/// Puts callees before their callers among the anomalies of the same minute, because the order of
-/// their times says nothing there: steps and clocks are no finer. The order is otherwise kept.
-fn callees_first<'a>(
+/// Whether an entity of an incident got more requests than usual.
+pub(super) fn has_surge(incident: &Incident, entity: &Entity) -> bool {
+    let mut peaks = incident.peaks_of(entity).unwrap_or_default().iter();
+    peaks.any(|peak| peak.signal.signal == Signal::RequestCount && peak.signal.z > 0.0)
+}
+
+/// Puts the services from which an anomaly comes before the others among the anomalies of the same
+/// minute, because the order of their times says nothing there: steps and clocks are no finer. The order
+/// is otherwise kept. `comes_from(a, b)` says whether anomalies of `a` come from those of `b`.
+fn causes_first<'a>(
     all: Vec<(&'a Entity, &'a Peak)>,
-    calls: &impl Fn(&str, &str) -> bool,
+    comes_from: &impl Fn(&str, &str) -> bool,
 ) -> Vec<(&'a Entity, &'a Peak)> {
     let minute = |onset: &Peak| onset.at.nanos().div_euclid(MINUTE);
     let mut out = Vec::with_capacity(all.len());
-    let mut rest: std::collections::VecDeque<_> = all.into();
+    let mut rest: VecDeque<_> = all.into();
     while let Some((first, onset)) = rest.front() {
         let is_free = |(entity, _): &&(&Entity, &Peak)| {
             let mut same = rest.iter().take_while(|(_, other)| minute(other) == minute(onset));
-            !same.any(|(other, _)| {
-                other.service != entity.service && calls(&entity.service, &other.service)
-            })
+            !same.any(|(other, _)| comes_from(&entity.service, &other.service))
         };
         let mut same = rest.iter().take_while(|(_, other)| minute(other) == minute(onset));
         // in a cycle of calls none is free: the strongest comes first

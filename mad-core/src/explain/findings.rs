@@ -1,7 +1,7 @@
 //! The cause and the first failure of an incident, and the checks that found nothing.
 
 use super::causes::Pattern;
-use super::chain::Link;
+use super::chain::{Link, Tie, has_surge};
 use super::phrases::{change, first_value, is_complete, peaks};
 use super::standout::{Standout, alike};
 use super::words::{date_clock, duration, moment, named, one_line};
@@ -32,13 +32,31 @@ pub(super) fn root_cause(
 
 /// `cart /add at 10:42 UTC: median latency was 310 ms (usual 120 ms).`
 pub(super) fn first_failure(incident: &Incident, chain: &[Link]) -> String {
-    let first = chain.first().map(|link| (&link.entity, Peak::new(link.at, &link.signal)));
+    let first = first_link(incident, chain);
+    let first = first.map(|link| (&link.entity, Peak::new(link.at, &link.signal)));
     let own = || Some((&incident.entity, incident.onset.clone()?));
     let Some((entity, onset)) = first.or_else(own) else {
         return format!("{} at {}.", named(&incident.entity), at(incident, incident.start));
     };
     let what = if is_complete(&onset.signal) { first_value(&onset) } else { "flagged".to_owned() };
     format!("{} at {}: {what}.", named(entity), at(incident, onset.at))
+}
+
+/// The first link of a chain. Of a surge, which enters at a caller, it is the caller that follows within
+/// a step: the same rule by which a ranking blames the service where a surge enters.
+fn first_link<'a>(incident: &Incident, chain: &'a [Link]) -> Option<&'a Link> {
+    let mut first = chain.first()?;
+    let until = first.at + incident.step;
+    for link in chain.iter().skip(1).take_while(|link| link.at <= until) {
+        let calls_first = link.tie.as_ref().is_some_and(|(callee, tie)| {
+            *tie == Tie::Calls && callee.service == first.entity.service
+        });
+        let is_surge = |link: &Link| has_surge(incident, &link.entity);
+        if calls_first && is_surge(link) && is_surge(first) {
+            first = link;
+        }
+    }
+    Some(first)
 }
 
 fn at(incident: &Incident, time: Timestamp) -> String {

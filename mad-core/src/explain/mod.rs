@@ -9,6 +9,7 @@ mod causes;
 mod chain;
 mod explanation;
 mod findings;
+mod front_door;
 mod log_evidence;
 mod phrases;
 mod rules;
@@ -19,6 +20,7 @@ mod words;
 
 pub use chain::{Link, Tie};
 pub use explanation::Explanation;
+pub use front_door::FrontDoor;
 pub(crate) use log_evidence::log_text;
 pub use template::TemplateExplainer;
 pub(crate) use template::evidence_text;

@@ -1,6 +1,9 @@
 //! Phrases that several parts of an explanation share.
 
-use super::words::{describe_signal, duration, format_value, milliseconds, percent};
+use super::words::{
+    describe_signal, duration, format_value, milliseconds, number, percent, plural,
+};
+use crate::feature::StatusCounts;
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Peak};
 use crate::series::{SILENCE, Signal};
@@ -110,4 +113,32 @@ pub(super) fn slow_change(peak: &Peak) -> Option<String> {
     let value = format_value(&flagged.signal, flagged.value);
     let since = flagged.drifting_for?;
     Some(format!("{verb} from {} to {value} over {}", usual(peak), duration(nanos_of(since))))
+}
+
+/// Those whose latency is the 95th percentile or more.
+pub(super) const SLOWEST: &str = "the slowest 5 % of the requests";
+
+/// `, 3 of them without a response`.
+pub(super) fn without_response(no_response: u64, errors: u64) -> String {
+    match no_response {
+        0 => String::new(),
+        all if all == errors => ", all of them without a response".to_owned(),
+        some => format!(", {} of them without a response", number(some as f64, 0)),
+    }
+}
+
+/// `Statuses in the flagged time: 401 (1,020 requests) and 404 (3 requests).`
+pub(super) fn statuses(statuses: &StatusCounts) -> Option<String> {
+    let named = |(status, count)| format!("{status} ({})", plural(count as f64, "request"));
+    let names: Vec<String> = statuses.iter().map(named).collect();
+    (!names.is_empty()).then(|| format!("Statuses in the flagged time: {}.", list(&names)))
+}
+
+/// `a, b and c`.
+pub(super) fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
 }

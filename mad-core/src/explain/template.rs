@@ -13,9 +13,11 @@ use super::causes::Pattern;
 use super::chain::{self, Link};
 use super::explanation::Explanation;
 use super::findings::{checks, first_failure, root_cause};
+use super::front_door::FrontDoor;
 use super::log_evidence::log_evidence;
 use super::phrases::{
-    against, against_errors, change, failing, peaks, slow_change, slow_requests, usual_of,
+    SLOWEST, against, against_errors, change, failing, list, peaks, slow_change, slow_requests,
+    statuses, usual_of, without_response,
 };
 use super::rules;
 use super::standout::standout;
@@ -68,17 +70,19 @@ const MAX_ITEMS: usize = 5;
 impl TemplateExplainer {
     /// Explains an incident. `ranking` is the ranking at its end.
     pub fn explain(&self, incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
-        self.explain_with(incident, ranking, &[], None, &[])
+        self.explain_with(incident, ranking, &[], &FrontDoor::of_lead(incident), None, &[])
     }
 
-    /// Explains an incident with its propagation [`chain`](Self::chain). `known_since` is the start
-    /// of the first row of its entity, so that the text can say what a short past does not show. `rules`
-    /// name further causes before the shipped ones do.
+    /// Explains an incident with its propagation [`chain`](Self::chain) and the
+    /// [`front_door`](Self::front_door), where its impact is counted. `known_since` is the start of the
+    /// first row of its entity, so that the text can say what a short past does not show. `rules` name
+    /// further causes before the shipped ones do.
     pub fn explain_with(
         &self,
         incident: &Incident,
         ranking: Option<&Ranking>,
         chain: &[Link],
+        front_door: &FrontDoor,
         known_since: Option<Timestamp>,
         rules: &[CauseRule],
     ) -> Explanation {
@@ -107,7 +111,7 @@ impl TemplateExplainer {
             first_failure: first_failure(incident, chain),
             why_flagged: peaks(incident).map(|peak| Self::why(incident, peak)).collect(),
             log_evidence: log_evidence(ranking),
-            impact: Self::impact(incident),
+            impact: Self::impact(incident, front_door),
             chain: chain::sentences(incident, chain),
             likely_causes,
             recommended_actions,
@@ -125,6 +129,12 @@ impl TemplateExplainer {
     /// which services call each other. It is an order in time and no proof of a cause.
     pub fn chain(&self, incident: &Incident, context: &impl RankingContext) -> Vec<Link> {
         chain::links(incident, context)
+    }
+
+    /// Where the requests of an incident enter, by the calls that `context` knows: the affected entities
+    /// that no other affected service calls.
+    pub fn front_door(&self, incident: &Incident, context: &impl RankingContext) -> FrontDoor {
+        FrontDoor::of(incident, context)
     }
 
     fn summary(incident: &Incident, ranking: Option<&Ranking>) -> String {
@@ -260,13 +270,27 @@ impl TemplateExplainer {
         )
     }
 
-    fn impact(incident: &Incident) -> Vec<String> {
+    fn impact(incident: &Incident, front_door: &FrontDoor) -> Vec<String> {
+        let mut out = if front_door.is_lead(incident) {
+            Self::own_impact(incident)
+        } else {
+            front_door.sentences(incident)
+        };
+        out.extend(budgets(incident, front_door));
+        out.extend(reopened(incident));
+        out.extend(flapping(incident));
+        out.extend(members(incident));
+        out
+    }
+
+    /// What happened to the requests of the entity that opened the incident.
+    fn own_impact(incident: &Incident) -> Vec<String> {
         let mut out: Vec<String> = failures(incident).into_iter().collect();
-        out.extend(statuses(incident));
+        out.extend(statuses(&incident.statuses));
         let find = |signal: Signal| peaks(incident).find(|peak| peak.signal.signal == signal);
         let slow = |signal: Signal| find(signal).filter(|peak| peak.signal.z > 0.0);
         let p50 = slow(Signal::P50Latency).map(|peak| (peak, "half of the requests"));
-        let p95 = || slow(Signal::P95Latency).map(|peak| (peak, "the slowest 5 % of the requests"));
+        let p95 = || slow(Signal::P95Latency).map(|peak| (peak, SLOWEST));
         if let Some((peak, who)) = p50.or_else(p95) {
             out.push(format!(
                 "{} {who} took {} or longer (usual {}).",
@@ -283,10 +307,6 @@ impl TemplateExplainer {
                 plural(missing, "request"),
             ));
         }
-        out.extend(budgets(incident));
-        out.extend(reopened(incident));
-        out.extend(flapping(incident));
-        out.extend(members(incident));
         out
     }
 }
@@ -425,19 +445,8 @@ fn failures(incident: &Incident) -> Option<String> {
         None => String::new(),
     };
     let failed = number(incident.errors as f64, 0);
-    let silent = match incident.no_response {
-        0 => String::new(),
-        all if all == incident.errors => ", all of them without a response".to_owned(),
-        some => format!(", {} of them without a response", number(some as f64, 0)),
-    };
+    let silent = without_response(incident.no_response, incident.errors);
     Some(format!("{failed} of {requests} failed in the flagged time{silent}.{share}"))
-}
-
-/// `Statuses in the flagged time: 401 (1,020 requests) and 404 (3 requests).`
-fn statuses(incident: &Incident) -> Option<String> {
-    let named = |(status, count)| format!("{status} ({})", plural(count as f64, "request"));
-    let names: Vec<String> = incident.statuses.iter().map(named).collect();
-    (!names.is_empty()).then(|| format!("Statuses in the flagged time: {}.", list(&names)))
 }
 
 fn confidence_rule(incident: &Incident) -> String {
@@ -461,13 +470,4 @@ pub(crate) fn evidence_text(evidence: &Evidence) -> String {
         format_value(&evidence.signal, evidence.expected),
         plural(evidence.rows as f64, "row"),
     )
-}
-
-/// `a, b and c`.
-fn list(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [only] => only.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
-    }
 }

@@ -246,6 +246,10 @@ impl Incident {
                 start: first.bucket,
                 end: first.bucket,
                 rows: 0,
+                requests: 0,
+                errors: 0,
+                no_response: 0,
+                statuses: StatusCounts::default(),
                 neg_log10_p: 0.0,
                 signal: signal.signal.clone(),
                 onset: None,
@@ -280,6 +284,10 @@ impl Incident {
                 member.rows += u64::from(member.seen.count(row.bucket));
                 member.seen.add_to(&mut member.peaks, row);
             }
+            member.requests = member.requests.saturating_add(row.count);
+            member.errors = member.errors.saturating_add(row.errors);
+            member.no_response = member.no_response.saturating_add(row.no_response);
+            member.statuses.add(&row.statuses);
             member.subsets.add(&row.subsets);
             burn(&mut member.slo, row);
             begin(&mut member.onset, row);
@@ -312,6 +320,10 @@ impl Incident {
                 start: other.start,
                 end: other.end,
                 rows: other.rows,
+                requests: other.requests,
+                errors: other.errors,
+                no_response: other.no_response,
+                statuses: other.statuses,
                 neg_log10_p: other.neg_log10_p,
                 signal: peak.signal.signal.clone(),
                 onset: other.onset,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::peak::Peak;
 use super::seen_rows::SeenRows;
-use crate::feature::Subsets;
+use crate::feature::{StatusCounts, Subsets};
 use crate::series::{Entity, SignalName};
 use crate::slo::SloImpact;
 use crate::time::Timestamp;
@@ -25,6 +25,18 @@ pub struct Member {
     pub end: Timestamp,
     /// Number of its flagged rows.
     pub rows: u64,
+    /// Requests in its flagged rows.
+    #[serde(default)]
+    pub requests: u64,
+    /// Requests that failed in its flagged rows.
+    #[serde(default)]
+    pub errors: u64,
+    /// Those of them without a response.
+    #[serde(default)]
+    pub no_response: u64,
+    /// The most frequent statuses in its flagged rows that are no success.
+    #[serde(default)]
+    pub statuses: StatusCounts,
     /// The largest `-log10 p` of a row.
     pub neg_log10_p: f64,
     /// The signal with the largest `-log10 p`.

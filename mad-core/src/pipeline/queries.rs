@@ -7,7 +7,7 @@ use super::{Counters, IncidentWindow, Pipeline};
 use crate::config::{CulpritConfig, MuteWindow, PipelineConfig};
 use crate::culprit::Ranking;
 use crate::error::Result;
-use crate::explain::{Explanation, Link, TemplateExplainer};
+use crate::explain::{Explanation, FrontDoor, Link, TemplateExplainer};
 use crate::feature::ClockFault;
 use crate::graph::ServiceGraph;
 use crate::guard::EntityMaturity;
@@ -55,8 +55,10 @@ impl Pipeline {
     /// Explains an incident.
     pub fn explain(&self, incident: &Incident) -> Explanation {
         let (ranking, chain) = (self.ranking_of(incident), self.chain(incident));
-        let since = self.known_since(incident);
-        TemplateExplainer.explain_with(incident, Some(&ranking), &chain, since, &self.config.causes)
+        let (front_door, since) = (self.front_door(incident), self.known_since(incident));
+        let rules = &self.config.causes;
+        let explainer = TemplateExplainer;
+        explainer.explain_with(incident, Some(&ranking), &chain, &front_door, since, rules)
     }
 
     /// Start of the first row or point of the entity of an incident, if it is still known.
@@ -72,6 +74,11 @@ impl Pipeline {
     /// The first anomalies of an incident in order of time: see [`TemplateExplainer::chain`].
     pub fn chain(&self, incident: &Incident) -> Vec<Link> {
         self.view().chain(incident)
+    }
+
+    /// Where the requests of an incident enter: see [`TemplateExplainer::front_door`].
+    pub fn front_door(&self, incident: &Incident) -> FrontDoor {
+        self.view().front_door(incident)
     }
 
     /// Counts of records, rows, flagged and suppressed rows, and of everything dropped at a limit.

@@ -8,7 +8,7 @@ use super::names::Names;
 use crate::config::{CulpritConfig, PipelineConfig};
 use crate::culprit::{CulpritRanker, Evidence, Ranking, RankingContext};
 use crate::error::Result;
-use crate::explain::{Link, TemplateExplainer};
+use crate::explain::{FrontDoor, Link, TemplateExplainer};
 use crate::graph::ServiceGraph;
 use crate::guard::Reason;
 use crate::history::{FlaggedRow, FlaggedSignal, History, HistoryRow};
@@ -214,6 +214,13 @@ impl View<'_> {
         let (by_metrics, in_other_incident) = (BTreeMap::new(), BTreeSet::new());
         let context = Context { view: self, by_metrics, in_other_incident };
         TemplateExplainer.chain(incident, &context)
+    }
+
+    /// Where the requests of an incident enter.
+    pub fn front_door(&self, incident: &Incident) -> FrontDoor {
+        let (by_metrics, in_other_incident) = (BTreeMap::new(), BTreeSet::new());
+        let context = Context { view: self, by_metrics, in_other_incident };
+        TemplateExplainer.front_door(incident, &context)
     }
 }
 

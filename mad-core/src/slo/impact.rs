@@ -48,6 +48,12 @@ impl Burn {
         // The newest row has seen the most traffic, so that its estimate replaces the earlier ones.
         self.window_requests = window_requests;
     }
+
+    fn merge(&mut self, other: &Self) {
+        self.bad = self.bad.saturating_add(other.bad);
+        self.requests = self.requests.saturating_add(other.requests);
+        self.window_requests += other.window_requests;
+    }
 }
 
 /// The error budgets that the flagged rows of one entity used up.
@@ -95,6 +101,21 @@ impl SloImpact {
     pub fn add(&mut self, row: &RowObjectives, requests: u64, errors: u64) {
         self.errors.add(errors, requests, row.window_requests);
         self.latency.add(row.slow, requests, row.window_requests);
+    }
+
+    /// Adds the requests of another entity. Returns false, and changes nothing, where its objectives are
+    /// others, because their budgets have no sum.
+    pub fn merge(&mut self, other: &Self) -> bool {
+        let objectives = |one: &Self| {
+            let Self { window_days, latency_ms, errors, latency } = one;
+            [*window_days, *latency_ms, errors.objective, latency.objective].map(f64::to_bits)
+        };
+        if objectives(self) != objectives(other) {
+            return false;
+        }
+        self.errors.merge(&other.errors);
+        self.latency.merge(&other.latency);
+        true
     }
 
     /// The larger of both shares of the budgets.

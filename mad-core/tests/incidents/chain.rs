@@ -117,3 +117,50 @@ fn a_storm_is_one_incident_for_each_connected_cause() {
     let sentences = pipeline.explain(pipeline.incidents()[0]).chain;
     assert_eq!((sentences.len(), sentences[8].as_str()), (9, "192 more entities followed."));
 }
+
+/// Front calls cart, cart calls store. All three get five times the requests in minute 100, and those
+/// behind the front become slow and fail because of it. Cart is flagged a minute late with `lag`.
+fn surge(lag: i64) -> Pipeline {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut update = Update::default();
+    for (caller, callee) in EDGES {
+        pipeline.push(Edge::new(caller, callee), &Source::at(1), &mut update);
+    }
+    for minute in 0..112_i64 {
+        for tick in 0..300_i64 {
+            for (service, endpoint, from) in
+                [("store", "/a", 100), ("cart", "/x", 100), ("front", "/", 100 + lag)]
+            {
+                let is_surge = (from..110).contains(&minute);
+                if !is_surge && tick % 5 != 0 {
+                    continue;
+                }
+                let slow = if is_surge && service != "front" { 900.0 } else { 0.0 };
+                let latency = 100.0 + (tick * 37 % 41) as f64 + slow;
+                let time = at(minute, 0).plus(tick * MINUTE / 300);
+                let request = Request::new(time, service, endpoint, 200, latency);
+                pipeline.push(request, &Source::at(1), &mut update);
+            }
+        }
+    }
+    pipeline.finish();
+    pipeline
+}
+
+#[test]
+fn the_first_failure_of_a_surge_is_where_it_enters() {
+    for lag in [0, 1] {
+        let pipeline = surge(lag);
+        let incidents = pipeline.incidents();
+        assert_eq!(incidents.len(), 1);
+        let explanation = pipeline.explain(incidents[0]);
+        let said = format!("front / at 11:4{lag} UTC: number of requests was 300 (usual 60).");
+        assert_eq!(explanation.first_failure, said, "{:?}", explanation.chain);
+        assert!(explanation.root_cause.starts_with("front /"), "{}", explanation.root_cause);
+    }
+    // of the same minute, the caller comes before its callees
+    let pipeline = surge(0);
+    let chain = pipeline.chain(pipeline.incidents()[0]);
+    let names: Vec<_> = chain.iter().map(|link| &*link.entity.service).collect();
+    assert_eq!(names, ["front", "cart", "store"]);
+}

@@ -8,6 +8,7 @@ mod common;
 mod chain;
 mod culprits;
 mod flapping;
+mod front_door;
 mod guard_incident;
 mod merge_incidents;
 mod rank;

@@ -131,6 +131,7 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         members: Vec::new(),
         reached: 0,
         slo: None,
+        front_door: None,
         chain: Vec::new(),
         similar: Vec::new(),
         culprit: ranking.culprits.first().map(|culprit| EntityDocument {

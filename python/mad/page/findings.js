@@ -12,18 +12,35 @@ export const entityLink = (one) => path("#/entity", { service: one.service, endp
 
 const fact = (name, ...value) => [h("dt", {}, name), h("dd", {}, value)];
 
+/** Where the requests of an incident enter; incidents of older servers know their own entity only. */
+export const frontDoor = (found) => found.front_door ?? { entities: [found], requests: found.requests, errors: found.errors, slo: found.slo };
+
+/** The names of the front door; empty where it is the entity of the incident alone. */
+export function counted(found) {
+  const { entities } = frontDoor(found);
+  const [first] = entities;
+  if (entities.length === 1 && first.service === found.service && first.endpoint === found.endpoint) return "";
+  const more = entities.length > 1 ? ` and ${entities.length - 1} more` : "";
+  return `${short(entityName({ service: first.service, endpoint: first.endpoint }), 60)}${more}`;
+}
+
 export function facts(found) {
   const isOpen = found.status !== "resolved";
-  const { slo } = found;
+  const door = frontDoor(found);
+  const { slo } = door;
+  const place = counted(found);
+  // the budget of which more is used
+  const isSlow = slo?.latency?.budget_share > (slo?.errors?.budget_share ?? 0);
+  const budget = isSlow ? slo.latency : slo?.errors;
   return h(
     "dl",
     { class: "facts" },
     h("div", {}, fact("Started", `${moment(found.start)} UTC`)),
     h("div", {}, fact("Ended", isOpen ? "Not yet" : `${moment(found.end)} UTC`)),
     h("div", {}, fact("Duration", duration(between(found.start, found.end)), isOpen ? " so far" : "")),
-    found.requests ? h("div", {}, fact("Failed requests", h("b", {}, share(found.errors / found.requests)), h("small", {}, ` ${count(found.errors)} of ${count(found.requests)}`))) : null,
+    door.requests ? h("div", {}, fact("Failed requests", h("b", {}, share(door.errors / door.requests)), h("small", {}, ` ${count(door.errors)} of ${count(door.requests)}`), place ? h("small", { class: "counted" }, ` at ${place}`) : null)) : null,
     slo?.latency?.requests ? h("div", {}, fact(`Slower than ${latency(slo.latency_ms)}`, h("b", {}, share(slo.latency.bad / slo.latency.requests)), h("small", {}, ` ${count(slo.latency.bad)} of ${count(slo.latency.requests)}`))) : null,
-    slo?.errors ? h("div", {}, fact("Error budget used", h("b", {}, share(slo.errors.budget_share)), h("small", {}, ` of ${slo.window_days} days`))) : null,
+    budget ? h("div", {}, fact(`${isSlow ? "Latency" : "Error"} budget used`, h("b", {}, share(budget.budget_share)), h("small", {}, ` of ${slo.window_days} days`))) : null,
     h("div", {}, fact("Affected", plural(1 + found.reached, "endpoint or metric", "endpoints and metrics"))),
     h("div", {}, fact("Confidence", h("span", { title: visible(found.explanation.confidence_rule) }, found.explanation.confidence))),
   );

@@ -2,6 +2,7 @@
 
 import { changeWords } from "./chart.js";
 import { between, count, duration, entityName, moment, share } from "./format.js";
+import { counted, frontDoor } from "./findings.js";
 import { titleOf } from "./incident.js";
 
 const escaped = (text) => String(text).replace(/([\\`*_[\]<>#|])/g, "\\$1");
@@ -9,12 +10,13 @@ const list = (texts, mark = "-") => texts.map((one, place) => `${mark === "1." ?
 
 export function markdown(found, state, actions, context, url) {
   const { explanation } = found;
+  const [door, place] = [frontDoor(found), counted(found)];
   const notes = actions.map((one) => `${moment(one.written_at)} UTC ${one.who}: ${one.action} ${one.text}`.trim());
   return [
     `## ${escaped(titleOf(found))}`,
     "",
     `**${found.severity}**, ${state}. Started ${moment(found.start)} UTC, ${found.status === "resolved" ? `ended ${moment(found.end)} UTC` : "not ended"} (${duration(between(found.start, found.end))}).`,
-    found.requests ? `${count(found.errors)} of ${count(found.requests)} requests failed (${share(found.errors / found.requests)}).` : "",
+    door.requests ? `${count(door.errors)} of ${count(door.requests)} requests${place ? ` at ${escaped(place)}` : ""} failed (${share(door.errors / door.requests)}).` : "",
     "",
     `**Root cause:** ${escaped(explanation.root_cause)}`,
     "",

@@ -6,11 +6,13 @@ use serde::Serialize;
 
 use super::peak::{PeakDocument, peak_documents};
 use super::subset::{SubsetDocument, subset_documents};
-use super::{LinkDocument, MemberDocument, RankingDocument, SeriesDocument, SloDocument};
+use super::{
+    EntityDocument, FrontDoorDocument, LinkDocument, MemberDocument, RankingDocument,
+    SeriesDocument, SloDocument,
+};
 use crate::explain::Explanation;
 use crate::incident::{CloseReason, Incident};
 use crate::pipeline::Pipeline;
-use crate::series::Entity;
 
 /// Maximum of affected entities in a document.
 const AFFECTED: usize = 50;
@@ -49,6 +51,8 @@ pub struct IncidentDocument {
     pub members: Vec<MemberDocument>,
     pub reached: u64,
     pub slo: Option<SloDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub front_door: Option<FrontDoorDocument>,
     pub chain: Vec<LinkDocument>,
     pub similar: Vec<SimilarDocument>,
     pub culprit: Option<EntityDocument>,
@@ -66,14 +70,6 @@ pub struct SimilarDocument {
     pub start: String,
     pub end: String,
     pub severity: &'static str,
-}
-
-/// An entity.
-#[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs, reason = "the fields are the names in the file, described in docs/files.md")]
-pub struct EntityDocument {
-    pub service: String,
-    pub endpoint: String,
 }
 
 impl IncidentDocument {
@@ -120,9 +116,10 @@ impl IncidentDocument {
             members: incident.members.iter().map(Into::into).collect(),
             reached: incident.reached,
             slo: incident.slo.as_ref().map(Into::into),
+            front_door: Some((&pipeline.front_door(incident)).into()),
             chain: pipeline.chain(incident).iter().map(Into::into).collect(),
             similar: similar(pipeline, incident),
-            culprit: ranking.culprits.first().map(|culprit| entity_document(&culprit.entity)),
+            culprit: ranking.culprits.first().map(|culprit| (&culprit.entity).into()),
             explanation: pipeline.explain(incident),
             series: pipeline.incident_window(&incident.id).map(|window| {
                 if window.requests.rows.is_empty() {
@@ -151,8 +148,4 @@ fn similar(pipeline: &Pipeline, incident: &Incident) -> Vec<SimilarDocument> {
         severity: other.severity.as_str(),
     };
     found.map(document).collect()
-}
-
-fn entity_document(entity: &Entity) -> EntityDocument {
-    EntityDocument { service: entity.service.to_string(), endpoint: entity.endpoint.to_string() }
 }

@@ -1,6 +1,8 @@
 //! Serializable documents: a whole report, one incident, a ranking, rejected records.
 
 mod clocks;
+mod entity;
+mod front_door;
 mod incident;
 mod level;
 mod method;
@@ -14,7 +16,9 @@ mod spread;
 mod subset;
 
 pub use clocks::ClockFaultDocument;
-pub use incident::{EntityDocument, IncidentDocument, SimilarDocument};
+pub use entity::EntityDocument;
+pub use front_door::FrontDoorDocument;
+pub use incident::{IncidentDocument, SimilarDocument};
 pub use level::LevelDocument;
 pub use method::MethodDocument;
 pub use peak::PeakDocument;
