@@ -14,6 +14,7 @@ import pytest
 
 from mad import times
 from mad.report import charts, render_html, scales, summary, words, write_html
+from mad.report import page as page_module
 
 START = datetime(2026, 1, 6, 10, 0, tzinfo=timezone.utc)
 HOSTILE = "pay\"'><script>alert(1)</script></svg></style>\n&{{7*7}}\u202e\x00\x1b[31m"
@@ -105,6 +106,26 @@ def make_document(incidents: list[dict[str, Any]], **changes: Any) -> dict[str, 
     }
 
 
+def make_course(number: int, **changes: Any) -> dict[str, Any]:
+    """An endpoint with three bins, of which the second one is unknown."""
+    return {
+        "service": "payments",
+        "endpoint": f"/{number}",
+        "incidents": 0,
+        "flagged": 0,
+        "requests": 200,
+        "errors": 3,
+        "p95_latency_ms": [80.0, None, 120.0],
+        "error_rate": [0.0, None, 0.03],
+        "flagged_rows": [0, 0, 0],
+        **changes,
+    }
+
+
+def make_overview(courses: list[dict[str, Any]], left: int = 0) -> dict[str, Any]:
+    return {"first": at(0), "step_seconds": 120, "endpoints": courses, "left": left}
+
+
 def hostile(value: Any) -> Any:
     """Every free text of a document replaced by something hostile."""
     free = {"service", "endpoint", "id", "summary", "text", "detail", "hint", "confidence", "mode"}
@@ -147,7 +168,8 @@ def svgs(page: str) -> list[ET.Element]:
 
 @pytest.mark.parametrize("count", [1, 60])
 def test_hostile_text_stays_text(count: int) -> None:
-    document = hostile(make_document([make_incident() for _ in range(count)]))
+    incidents = [make_incident() for _ in range(count)]
+    document = hostile(make_document(incidents, overview=make_overview([make_course(1)])))
     document["incidents"][0]["signals"] = [HOSTILE]
     document["incidents"][0]["series"]["signals"][0]["name"] = HOSTILE
     document["suppressed"] = {HOSTILE: 3}
@@ -396,3 +418,86 @@ def test_a_range_of_nearly_every_error_rate_is_not_drawn() -> None:
     assert scales.value_axis(few.values, few.low, few.high, "error_rate").top < 0.2
     many = replace(few, high=[0.05] * 10)
     assert 'class="band"' in charts.chart(many, charts.NARROW, None, "")
+
+
+def test_every_endpoint_has_a_small_chart() -> None:
+    worst = make_course(0, incidents=1, flagged=2, flagged_rows=[0, 0, 2])
+    overview = make_overview([worst, make_course(1)])
+    page = render_html(make_document([], overview=overview))
+    drawn = [svg for svg in svgs(page) if svg.get("class") == "chart small"]
+    assert [svg.get("aria-label") for svg in drawn] == [
+        "payments /0: 200 requests, 2 flagged rows, 1 incident, p95 up to 120 ms, 1.5 % failed,"
+        " flagged from 2026-01-06 10:04 UTC",
+        "payments /1: 200 requests, p95 up to 120 ms, 1.5 % failed",
+    ]
+    counts = [[part.get("class") for part in svg.iter()] for svg in drawn]
+    assert [(one.count("range"), one.count("dot")) for one in counts] == [(1, 1), (0, 0)]
+    assert [("failed in" in one, "failed" in one) for one in counts] == [
+        (True, False),
+        (False, True),
+    ]
+    assert page.count('<figure class="flagged">') == 1
+    assert "2026-01-06 10:00\u201310:06 UTC, 2 min a point" in page
+    assert "not drawn" not in page
+    line = next(part.get("d", "") for part in drawn[0].iter() if part.get("class") == "line")
+    assert line.count("M") == 2, "an unknown bin breaks the line"
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        ({}, "none of them has a flagged row."),
+        ({"flagged": 3}, "none of them has an incident or more than 3 flagged rows."),
+        ({"flagged": 3, "incidents": 1}, "none of them opened more incidents than those above."),
+    ],
+)
+def test_endpoints_without_a_chart_are_counted(last: dict[str, Any], said: str) -> None:
+    courses = [make_course(number, **last) for number in range(50)]
+    page = render_html(make_document([], overview=make_overview(courses, 7)))
+    assert page.count('class="chart small"') == 48
+    assert f"9 more endpoints are not drawn; {said}" in page
+    one = render_html(make_document([], overview=make_overview(courses[:3], 1)))
+    assert "1 more endpoint is not drawn" in one
+
+
+@pytest.mark.parametrize("overview", [None, {}, [], make_overview([]), {"endpoints": [{}]}])
+def test_a_run_without_endpoints_has_no_small_charts(overview: Any) -> None:
+    assert 'id="endpoints"' not in render_html(make_document([], overview=overview))
+
+
+def test_single_failures_stay_small() -> None:
+    page = render_html(make_document([], overview=make_overview([make_course(1)])))
+    bars = re.findall(r'class="failed" d="M[\d.]+ 76v-([\d.]+)h', page)
+    assert [float(height) for height in bars] == [pytest.approx(26 * 0.3, abs=0.1)]
+
+
+@pytest.mark.parametrize("values", [[0.0] * 3, [1e308] * 3, [5e-324, None, None], [None] * 3, []])
+def test_small_charts_of_extreme_values_stay_inside(values: list[float | None]) -> None:
+    course = make_course(1, p95_latency_ms=values, error_rate=values, flagged_rows=[1, 0, 1])
+    page = render_html(make_document([], overview=make_overview([course])))
+    [drawn] = [svg for svg in svgs(page) if svg.get("class") == "chart small"]
+    text = ET.tostring(drawn, encoding="unicode")
+    assert not re.search("nan|inf", text)
+    for dot in drawn.iter("{http://www.w3.org/2000/svg}circle"):
+        assert 0 <= float(dot.get("cy", "nan")) <= 76
+
+
+def test_long_names_break_and_words_do_not() -> None:
+    assert page_module.breakable("payments /pay") == "payments /pay"
+    long = "/very/long/path/{of_things}"
+    assert page_module.breakable(long) == "/very<wbr>/long<wbr>/path<wbr>/{of_<wbr>things}"
+    assert page_module.breakable("x" * 50) == "<wbr>".join(["x" * 16] * 3 + ["xx"])
+    assert page_module.breakable("2026-01-06T10:44:00Z") == "2026-01-06T10:44:00Z"
+    assert page_module.breakable("<b>&") == "&lt;b&gt;&amp;"
+    long = "\n /a._" * 9
+    assert page_module.breakable(long).replace("<wbr>", "") == long
+
+
+def test_the_facts_name_where_failures_are_counted() -> None:
+    door = {"entities": [{"service": "web", "endpoint": "/buy"}], "requests": 600, "errors": 20}
+    page = render_html(make_document([make_incident(front_door=door)]))
+    assert "20 of 600 requests failed at web /buy" in page
+    own = {**door, "entities": [{"service": "payments", "endpoint": "/pay"}]}
+    assert "20 of 600 requests failed \u00b7" in render_html(
+        make_document([make_incident(front_door=own)])
+    )

@@ -6,7 +6,9 @@ import html
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,23 @@ from mad import _core, detect
 from mad.report import render_html
 
 PROBE = """<script>
+// Words of tables that stand on two lines.
+function broken(page) {
+  const found = [];
+  for (const cell of page.querySelectorAll("td, th")) {
+    const texts = page.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+      for (const word of text.data.matchAll(/[\\p{L}]{2,24}/gu)) {
+        const range = page.createRange();
+        range.setStart(text, word.index);
+        range.setEnd(text, word.index + word[0].length);
+        const lines = new Set([...range.getClientRects()].map((one) => Math.round(one.top)));
+        if (lines.size > 1) found.push(word[0]);
+      }
+    }
+  }
+  return found;
+}
 addEventListener("load", () => {
   const frame = document.querySelector("iframe");
   const page = frame.contentDocument.documentElement;
@@ -23,6 +42,7 @@ addEventListener("load", () => {
     charts: [...page.querySelectorAll("svg")]
       .filter((svg) => svg.getBoundingClientRect().height > 20).length,
     incidents: page.querySelectorAll("h3").length,
+    broken: broken(frame.contentDocument),
     fetched: frame.contentWindow.performance.getEntriesByType("resource").length,
   };
   const out = document.createElement("pre");
@@ -32,13 +52,26 @@ addEventListener("load", () => {
 </script>"""
 
 
+LONG = "/catalogue/recommendations/" + "x" * 80 + "/{customer_identifier}"
+
+
 @pytest.fixture(scope="module")
 def page() -> str:
     """The report of a shop with an incident."""
+    return page_of(lambda chunk: chunk)
+
+
+@pytest.fixture(scope="module")
+def long_page() -> str:
+    """The same with long names."""
+    return page_of(lambda chunk: chunk.replace(b"/pay,", f"{LONG},".encode()))
+
+
+def page_of(changed: Callable[[bytes], bytes]) -> str:
     shop = _core.ShopSimulation(seed=3)
     run = _core.DetectRun(None, 1, keep_rows=True)
     while chunk := shop.take_csv(5_000):
-        run.feed(0, chunk)
+        run.feed(0, changed(chunk))
     run.end(0)
     run.finish()
     return render_html(json.loads(run.report().document()))
@@ -46,6 +79,27 @@ def page() -> str:
 
 @pytest.mark.parametrize("width", [360, 768, 1200])
 def test_fits_the_screen(chromium: str, page: str, tmp_path: Path, width: int) -> None:
+    sizes = sizes_of(chromium, page, tmp_path, width)
+    assert width - 20 < sizes["width"] <= width, "less a scroll bar at most"
+    assert sizes["content"] <= sizes["width"], "the page is wider than the screen"
+    assert sizes["charts"] >= 4 + 12, "the signals of the incident, and twelve endpoints"
+    assert sizes["incidents"] >= 1
+    assert sizes["fetched"] == 0
+    assert not sizes["broken"]
+
+
+@pytest.mark.parametrize("width", [320, 660, 900])
+def test_long_names_fit_and_break_no_word(
+    chromium: str, long_page: str, tmp_path: Path, width: int
+) -> None:
+    sizes = sizes_of(chromium, long_page, tmp_path, width)
+    assert "recommendations" in long_page
+    assert sizes["content"] <= sizes["width"], "the page is wider than the screen"
+    assert not sizes["broken"]
+
+
+def sizes_of(chromium: str, page: str, tmp_path: Path, width: int) -> dict[str, Any]:
+    """What a browser measures of a page in a frame of a width."""
     outer = tmp_path / "probe.html"
     # the page forbids scripts, so the probe looks at it from outside
     inner = page.replace('http-equiv="Content-Security-Policy"', 'name="policy-for-people"')
@@ -77,12 +131,8 @@ def test_fits_the_screen(chromium: str, page: str, tmp_path: Path, width: int) -
     )
     found = re.search(r"<pre>(\{.*?\})</pre>", done.stdout)
     assert found, done.stdout[-2000:] + done.stderr[-2000:]
-    sizes = json.loads(html.unescape(found.group(1)))
-    assert width - 20 < sizes["width"] <= width, "less a scroll bar at most"
-    assert sizes["content"] <= sizes["width"], "the page is wider than the screen"
-    assert sizes["charts"] >= 4
-    assert sizes["incidents"] >= 1
-    assert sizes["fetched"] == 0
+    sizes: dict[str, Any] = json.loads(html.unescape(found.group(1)))
+    return sizes
 
 
 def test_the_same_page_from_a_report(tmp_path: Path) -> None:

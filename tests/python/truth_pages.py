@@ -81,8 +81,9 @@ def check_page(incident: Json, page: str) -> list[str]:
             found.append(f"the page says {value}, which is no value of the incident")
     facts = re.search(r"(\d[\d,]*) of (\d[\d,]*) requests? failed", left)
     said = tuple(int(part.replace(",", "")) for part in facts.groups()) if facts else None
-    if said is not None and said != (incident["errors"], incident["requests"]):
-        found.append(f"the page says {said}: {incident['errors']} of {incident['requests']}")
+    door = incident["front_door"]
+    if said is not None and said != (door["errors"], door["requests"]):
+        found.append(f"the page says {said}: {door['errors']} of {door['requests']}")
     rows = re.search(r"(\d[\d,]*) flagged rows?", left)
     if rows and int(rows[1].replace(",", "")) != incident["rows"]:
         found.append(f"the page says {rows[1]} rows, not {incident['rows']}")

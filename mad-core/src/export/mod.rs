@@ -13,9 +13,9 @@ pub use csv::{
 };
 pub use documents::{
     BurnDocument, ChangeDocument, ClockFaultDocument, CulpritDocument, DeviationDocument, Document,
-    EntityDocument, EntitySummary, EvidenceDocument, FrontDoorDocument, IncidentDocument,
-    LevelDocument, LinkDocument, MemberDocument, MethodDocument, PeakDocument, RankingDocument,
-    RejectedDocument, RejectedRecord, SCHEMA_VERSION, SeriesDocument, SignalSeries,
-    SimilarDocument, SloDocument, SubsetDocument,
+    EndpointCourse, EntityDocument, EntitySummary, EvidenceDocument, FrontDoorDocument,
+    IncidentDocument, LevelDocument, LinkDocument, MemberDocument, MethodDocument, Overview,
+    OverviewDocument, OverviewRow, PeakDocument, RankingDocument, RejectedDocument, RejectedRecord,
+    SCHEMA_VERSION, SeriesDocument, SignalSeries, SimilarDocument, SloDocument, SubsetDocument,
 };
 pub use prometheus::prometheus_text;

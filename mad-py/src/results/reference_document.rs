@@ -47,6 +47,7 @@ pub fn document(report: &ReferenceReport, rejections: &Rejections) -> Document {
         ranking: ranking(report, None),
         timeline: summaries,
         services: Vec::new(),
+        overview: None,
         learnt_routes: BTreeMap::new(),
         state_counts: BTreeMap::new(),
         states: Vec::new(),

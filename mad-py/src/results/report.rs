@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use mad_core::time::SECOND;
 use mad_core::{CulpritConfig, Document, JudgedRow};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -167,7 +168,8 @@ impl Report {
             let problem = self.reading.problem(config.intake.min_accepted, ROW);
             let mut warnings = self.reading.warnings(&config.features);
             warnings.extend(shared_names(&self.pipeline));
-            let document = Document::new(&self.pipeline);
+            let step = (config.features.step_seconds * SECOND as f64) as i64;
+            let document = Document::with_overview(&self.pipeline, &self.rows.overview(step));
             let methods = &self.opinions.summaries;
             to_json(&self.reading.document(document, problem, warnings, methods, ROW))
         })?

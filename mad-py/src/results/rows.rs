@@ -1,6 +1,7 @@
 //! Rows between the stages, and as tables.
 
 use arrow_array::ArrayRef;
+use mad_core::export::{Overview, OverviewRow};
 use mad_core::guard::Verdict;
 use mad_core::score::{RowScores, Score, SignalScore};
 use mad_core::time::SECOND;
@@ -121,6 +122,24 @@ impl Rows {
         };
         let judged = self.features.iter().zip(scores).zip(verdicts);
         Ok(judged.map(|((row, scores), verdict)| (row, scores, verdict)))
+    }
+
+    /// The course of the endpoints of judged rows, which have steps of `step` nanoseconds.
+    pub fn overview(&self, step: i64) -> Overview {
+        let mut overview = Overview::default();
+        for (row, verdict) in self.features.iter().zip(self.verdicts.iter().flatten()) {
+            let Some(entity) = self.entities.get(row.entity) else { continue };
+            let figures = OverviewRow {
+                at: row.bucket,
+                step,
+                p95: row.p95,
+                requests: row.count,
+                errors: row.errors,
+                is_anomaly: verdict.is_anomaly,
+            };
+            overview.add_row(row.entity, entity, figures);
+        }
+        overview
     }
 
     /// The id of a row's entity in another table of entities, which outlives these rows.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use mad_core::export::{
-    write_features_header, write_features_row, write_opinion, write_opinions_header,
+    Overview, write_features_header, write_features_row, write_opinion, write_opinions_header,
     write_scored_header, write_scored_points, write_scored_points_header, write_scored_row,
 };
 use mad_core::wire::ColumnMap;
@@ -36,6 +36,7 @@ pub struct DetectRun {
     services: Vec<u8>,
     methods: Vec<u8>,
     kept: Option<Vec<JudgedRow>>,
+    overview: Overview,
     names: Vec<String>,
 }
 
@@ -118,6 +119,7 @@ impl DetectRun {
             services,
             methods,
             kept: keep_rows.then(Default::default),
+            overview: Overview::default(),
             names,
         })
     }
@@ -243,7 +245,7 @@ impl DetectRun {
 
     fn run_document(&self) -> RunDocument {
         let pipeline = &self.intake.pipeline;
-        let mut document = Document::new(pipeline);
+        let mut document = Document::with_overview(pipeline, &self.overview);
         let mut warnings = self.intake.reading.warnings(&pipeline.config().features);
         if let Some(end) = self.intake.earlier_end() {
             let all = pipeline.incidents().into_iter();
@@ -297,6 +299,9 @@ impl DetectRun {
     fn flush(&mut self) -> mad_core::Result<()> {
         self.intake.settle(!self.sort)?;
         let rows = self.intake.judged();
+        for row in &rows {
+            self.overview.add(row);
+        }
         if let Some(kept) = &mut self.kept {
             kept.extend(rows);
             return Ok(());

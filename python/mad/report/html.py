@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mad import times
-from mad.report import charts, graph, scales, summary, words
+from mad.report import charts, graph, multiples, scales, summary, words
 from mad.report.page import render_page
 from mad.severity import SEVERITIES
 
@@ -71,6 +71,7 @@ def view(document: Json) -> dict[str, Any]:
         - sum(int(incident.get("rows") or 0) for incident in found),
         "levels": [words.visible(level["text"]) for level in levels[:LEVELS]],
         "levels_left": max(len(levels) - LEVELS, 0),
+        "multiples": multiples.section(document.get("overview")),
         "graph": graph.section(document.get("graph")),
         "suppressed": summary.suppressed(document),
         "unflagged": summary.unflagged(document)[:UNFLAGGED_ROWS],
@@ -189,10 +190,12 @@ def _row(incident: Json, step: float) -> dict[str, Any]:
 
 def _incident(incident: Json, step: float, titled: bool) -> dict[str, Any]:
     start, end = summary.bounds(incident, step)
-    requests, errors = incident.get("requests"), incident.get("errors")
+    door = incident.get("front_door") or incident
+    requests, errors = door.get("requests"), door.get("errors")
     facts = []
     if words.is_number(requests) and requests:
-        facts.append(f"{words.count(errors)} of {words.plural(requests, 'request')} failed")
+        failed = f"{words.count(errors)} of {words.plural(requests, 'request')} failed"
+        facts.append(failed + _counted(incident))
     if words.is_number(incident.get("rows")):
         facts.append(words.plural(incident["rows"], "flagged row"))
     opened = times.time_or_none(incident.get("opened_at"))
@@ -216,6 +219,16 @@ def _incident(incident: Json, step: float, titled: bool) -> dict[str, Any]:
         "ranking": _ranking(incident),
         "charts": _charts(incident, start, end, titled),
     }
+
+
+def _counted(incident: Json) -> str:
+    """` at web /buy and 2 more` where the front door is not the entity of the incident alone."""
+    entities = (incident.get("front_door") or {}).get("entities") or []
+    names = [words.entity(one) for one in entities]
+    if not names or names == [words.entity(incident)]:
+        return ""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f" at {names[0]}{more}"
 
 
 def _lists(parts: list[tuple[str, list[str]]]) -> list[dict[str, Any]]:

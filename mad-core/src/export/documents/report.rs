@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{ClockFaultDocument, IncidentDocument, RankingDocument, RejectedDocument};
+use super::{
+    ClockFaultDocument, IncidentDocument, Overview, OverviewDocument, RankingDocument,
+    RejectedDocument,
+};
 use crate::graph::GraphDocument;
+use crate::incident::Incident;
 use crate::pipeline::{Counters, Pipeline};
 use crate::series::Entity;
 use crate::status::{StateDocument, state_documents};
@@ -53,6 +57,8 @@ pub struct Document {
     pub ranking: RankingDocument,
     pub timeline: Vec<EntitySummary>,
     pub services: Vec<EntitySummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overview: Option<OverviewDocument>,
     pub learnt_routes: BTreeMap<String, Vec<String>>,
     pub state_counts: BTreeMap<&'static str, u64>,
     pub states: Vec<StateDocument>,
@@ -72,15 +78,29 @@ pub struct EntitySummary {
     pub incidents: u64,
 }
 
+/// The number of incidents that each entity opened.
+fn opened<'a>(incidents: &[&'a Incident]) -> BTreeMap<&'a Entity, u64> {
+    let mut out: BTreeMap<&Entity, u64> = BTreeMap::new();
+    for incident in incidents {
+        *out.entry(&incident.entity).or_default() += 1;
+    }
+    out
+}
+
 impl Document {
+    /// Everything that `pipeline` knows, with the course of its endpoints over the run that
+    /// `overview` saw. Without rows of requests, the document has none.
+    pub fn with_overview(pipeline: &Pipeline, overview: &Overview) -> Self {
+        let document = overview.document(&opened(&pipeline.incidents()));
+        let overview = Some(document).filter(|document| !document.endpoints.is_empty());
+        Self { overview, ..Self::new(pipeline) }
+    }
+
     /// Everything that `pipeline` knows, as of now.
     pub fn new(pipeline: &Pipeline) -> Self {
         let counters = pipeline.counters();
         let incidents = pipeline.incidents();
-        let mut with_incidents: BTreeMap<&Entity, u64> = BTreeMap::new();
-        for incident in &incidents {
-            *with_incidents.entry(&incident.entity).or_default() += 1;
-        }
+        let with_incidents = opened(&incidents);
         let points = pipeline.points_of_entities();
         let summary = |entity: &Entity, rows: u64, flagged: u64| EntitySummary {
             service: entity.service.to_string(),
@@ -146,6 +166,7 @@ impl Document {
             ranking: RankingDocument::new(&pipeline.culprits(None)),
             timeline,
             services,
+            overview: None,
             learnt_routes: pipeline
                 .learnt_routes()
                 .map(|(service, routes)| (service.to_owned(), routes))
