@@ -1,6 +1,6 @@
 //! Call gaps from spans: the time of a call that the caller waited and the callee did not work.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::effect::Effect;
@@ -28,6 +28,7 @@ struct CallSpan {
     trace: Arc<str>,
     parent: Option<Arc<str>>,
     service: Arc<str>,
+    operation: Arc<str>,
     start: i64,
     duration_ms: f64,
 }
@@ -45,12 +46,14 @@ impl CallSpans {
             trace,
             parent: span.parent_id.map(Into::into),
             service: span.service.into(),
+            operation: span.operation.into(),
             start: span.start.nanos(),
             duration_ms: span.duration_ms,
         });
     }
 
-    /// The gap of each edge with enough calls.
+    /// The gap of each edge with enough calls in the incident. An edge with few in normal time is
+    /// compared with all calls of normal time.
     pub fn gaps(&self, is_incident: impl Fn(i64) -> bool) -> Vec<CallGap> {
         // gaps of each edge, in normal time and in the incident
         let mut edges: BTreeMap<Edge<'_>, [Vec<f64>; 2]> = BTreeMap::new();
@@ -60,14 +63,32 @@ impl CallSpans {
             let side = if is_incident(span.start) { incident } else { normal };
             side.push((waited - span.duration_ms).max(0.0));
         }
+        let mut usual: Vec<f64> =
+            edges.values().flat_map(|[normal, _]| normal.iter().copied()).collect();
         let begin = self.spans.iter().map(|span| span.start).filter(|at| is_incident(*at)).min();
         edges
             .into_iter()
             .filter_map(|((caller, callee), [mut normal, mut incident])| {
-                let effect = gap(&mut normal, &mut incident, begin?)?;
+                let normal = if normal.len() < MIN_CALLS { &mut usual } else { &mut normal };
+                let effect = gap(normal, &mut incident, begin?)?;
                 Some(CallGap { caller: Arc::clone(caller), callee: Arc::clone(callee), effect })
             })
             .collect()
+    }
+
+    /// The services that have spans.
+    pub fn services(&self) -> BTreeSet<&str> {
+        self.spans.iter().map(|span| &*span.service).collect()
+    }
+
+    /// Service, trace, operation and start of each span.
+    pub fn operations(&self) -> impl Iterator<Item = (&str, &str, &str, i64)> {
+        self.spans.iter().map(|span| (&*span.service, &*span.trace, &*span.operation, span.start))
+    }
+
+    /// The calls between two services, as caller and callee; the same call can come several times.
+    pub fn edges(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.spans.iter().filter_map(|span| Some((&**self.caller(span)?.0, &*span.service)))
     }
 
     /// The calling service of this span and how long it waited, if it is another service.
@@ -103,21 +124,33 @@ fn gap(normal: &mut [f64], incident: &mut [f64], onset: i64) -> Option<Effect> {
     size.is_finite().then_some(Effect { size, value, expected, scale, onset })
 }
 
-/// The effect of slow calls on each service: the mean of `ln(1 + effect)` over its edges in and out,
-/// times k / (k + 1) with k slow edges. The factor ranks the service where slow edges meet before its
+/// The effect of slow calls on each service: the mean of `ln(1 + effect)` over its edges, times
+/// k / (k + 1) with k slow edges. The factor ranks the service where slow edges meet before its
 /// neighbours.
+///
+/// A slow sender or receiver slows the calls to it, all that it calls, or both. The edges in, the edges
+/// out and all edges are therefore judged apart, and the largest counts. A single slow edge out is that
+/// of its callee.
 pub(super) fn by_service(gaps: &[CallGap]) -> Vec<(Arc<str>, Effect)> {
     // a slow edge is evidence about both of its ends
-    let mut nodes: BTreeMap<&Arc<str>, Vec<Effect>> = BTreeMap::new();
+    let mut nodes: BTreeMap<&Arc<str>, [Vec<Effect>; 2]> = BTreeMap::new();
     for gap in gaps {
-        nodes.entry(&gap.caller).or_default().push(gap.effect);
-        nodes.entry(&gap.callee).or_default().push(gap.effect);
+        let [_, out] = nodes.entry(&gap.caller).or_default();
+        out.push(gap.effect);
+        let [served, _] = nodes.entry(&gap.callee).or_default();
+        served.push(gap.effect);
     }
+    let of = |[served, out]: [Vec<Effect>; 2]| {
+        let all: Vec<Effect> = served.iter().chain(&out).copied().collect();
+        let out = node(&out).filter(|_| out.iter().filter(|gap| gap.size > SLOW).count() > 1);
+        let sides = [node(&served), out, node(&all)].into_iter().flatten();
+        sides.max_by(|a, b| a.size.total_cmp(&b.size))
+    };
     let effects = nodes.into_iter();
-    effects.filter_map(|(service, gaps)| Some((Arc::clone(service), node(&gaps)?))).collect()
+    effects.filter_map(|(service, sides)| Some((Arc::clone(service), of(sides)?))).collect()
 }
 
-/// The effect on one service from the gaps of its edges.
+/// The effect on one service from the gaps of its edges, or of those of one direction.
 fn node(gaps: &[Effect]) -> Option<Effect> {
     let mut logs: Vec<f64> = gaps.iter().map(|gap| gap.size.ln_1p()).collect();
     // sorted, so that the floating-point sum does not depend on the order of names

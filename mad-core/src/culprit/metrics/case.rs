@@ -11,6 +11,11 @@ use super::series::Series;
 use super::timeline::Timeline;
 use super::window::MetricWindow;
 
+/// Name of the evidence of error lines.
+pub(super) const LOG_ERRORS: &str = "log errors";
+/// Name of the evidence of requests that ended before a statement that belongs to them.
+pub(super) const INTERRUPTED: &str = "interrupted requests";
+
 /// Caller and callee of a call.
 pub(super) type CallEnds = (Arc<str>, Arc<str>);
 
@@ -62,13 +67,17 @@ pub(super) fn direct_effects(
     let gaps = gaps.iter().map(|(service, gap)| {
         (Series::of_service(Arc::clone(service), "call gap", MetricKind::Calls), *gap)
     });
-    let lines =
-        if timeline.quiet { Vec::new() } else { window.lines.effects(|at| timeline.holds(at)) };
+    let lines = if timeline.quiet {
+        Vec::new()
+    } else {
+        window.lines.effects(&window.calls, |at| timeline.holds(at))
+    };
     let lines = lines.into_iter().flat_map(|(service, lines)| {
         let series = |metric| Series::of_service(Arc::clone(&service), metric, MetricKind::Logs);
-        let errors = lines.errors.map(|effect| (series("log errors"), effect));
+        let errors = lines.errors.map(|effect| (series(LOG_ERRORS), effect));
         let missing = lines.missing.map(|effect| (series("missing log lines"), effect));
-        [errors, missing].into_iter().flatten()
+        let interrupted = lines.interrupted.map(|effect| (series(INTERRUPTED), effect));
+        [errors, missing, interrupted].into_iter().flatten()
     });
     gaps.chain(lines).collect()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::call_gaps::{CallGap, SLOW};
 use super::call_graph::CallGraph;
+use super::case::{INTERRUPTED, LOG_ERRORS};
 use super::config::{MetricRankerConfig, RankerPart};
 use super::effect::Effect;
 use super::kind::MetricKind;
@@ -21,6 +22,8 @@ const CLIENT_VIEW: f64 = 0.5;
 const CLIENT_CALL: f64 = 0.8;
 /// Factor for a latency metric if there are spans, which measure latency more precisely.
 const TRACED: f64 = 0.5;
+/// Factor for a service that no span is of, if there are spans: what they show rarely begins outside.
+const UNTRACED: f64 = 0.5;
 /// Largest share of a service's weight that a callee can explain.
 const EXPLAINED: f64 = 0.9;
 /// Effect of a callee at which half of its change counts as an explanation, in scales.
@@ -60,12 +63,19 @@ pub(super) struct Calls<'a> {
     by_service: BTreeMap<&'a str, f64>,
     /// Caller and callee of slow calls.
     slow: BTreeSet<(&'a str, &'a str)>,
+    /// Services with spans.
+    traced: BTreeSet<&'a str>,
 }
 
 impl<'a> Calls<'a> {
-    /// The calls of these gaps, and of their effect on each service. `is_traced` says that the gaps are
-    /// from spans.
-    pub fn new(gaps: &'a [CallGap], by_service: &'a [(Arc<str>, Effect)], is_traced: bool) -> Self {
+    /// The calls of these gaps, and of their effect on each service. `traced` are the services with
+    /// spans; where there are any, the gaps are from spans.
+    pub fn new(
+        gaps: &'a [CallGap],
+        by_service: &'a [(Arc<str>, Effect)],
+        traced: BTreeSet<&'a str>,
+    ) -> Self {
+        let is_traced = !traced.is_empty();
         let mut waits: BTreeMap<&str, Vec<(&str, &Effect)>> = BTreeMap::new();
         let mut slow = BTreeSet::new();
         for gap in gaps.iter().filter(|_| !is_traced) {
@@ -75,7 +85,12 @@ impl<'a> Calls<'a> {
             }
         }
         let by_service = by_service.iter().map(|(name, effect)| (&**name, effect.size)).collect();
-        Self { are_spans: is_traced && !gaps.is_empty(), waits, by_service, slow }
+        Self { are_spans: is_traced && !gaps.is_empty(), waits, by_service, slow, traced }
+    }
+
+    /// Whether other services have spans, and this one has none.
+    fn is_untraced(&self, service: &str) -> bool {
+        self.are_spans && !self.traced.contains(service)
     }
 
     /// The waits of the calls of a service, each with its callee.
@@ -147,24 +162,42 @@ pub(super) fn candidates<'a>(
                         .map(|earlier| earlier.size / (earlier.size + HALF_EXPLAINS)),
                 )
                 .fold(0.0, f64::max);
-            let explained =
-                if config.applies(RankerPart::CalleeExplanation) { explained } else { 0.0 };
+            // metrics of callees do not explain spans, waits and log lines; log lines of callees explain
+            // log lines, because a failed call ends the caller's work too
+            let reached = graph.reached(service).unwrap_or_default();
+            let in_logs = reached
+                .into_iter()
+                .filter(|callee| callee != service && explains(callee, service))
+                .filter_map(|callee| charges.get(callee))
+                .map(|callee| explained_by_lines(callee))
+                .fold(0.0, f64::max);
+            let left = |charge: &Charge<'_>| {
+                let explained = match charge.series.kind {
+                    MetricKind::Logs => in_logs,
+                    kind if kind.is_direct() => 0.0,
+                    _ => explained,
+                };
+                let applies = config.applies(RankerPart::CalleeExplanation);
+                charge.weight * (1.0 - if applies { EXPLAINED * explained } else { 0.0 })
+            };
             // a service weighs its strongest charge, less the explained part
-            let mut weight = first.weight * (1.0 - EXPLAINED * explained);
+            let mut weight = left(first);
             let mut list = list.clone();
-            // spans, waits and log lines are evidence that no callee explains
-            let direct = list.iter().position(|charge| charge.series.kind.is_direct());
-            if let Some(at) =
-                direct.filter(|at| list.get(*at).is_some_and(|one| one.weight > weight))
-            {
+            let direct = list.iter().enumerate().filter(|(_, one)| one.series.kind.is_direct());
+            let direct = direct.map(|(at, charge)| (at, left(charge)));
+            let strongest = direct.max_by(|(_, a), (_, b)| a.total_cmp(b));
+            if let Some((at, own)) = strongest.filter(|(_, own)| *own > weight) {
                 let charge = list.remove(at);
-                weight = charge.weight;
+                weight = own;
                 list.insert(0, charge);
             }
             let viewed =
                 is_client_view(service) || has_twin(service, first.series.kind, &charges, graph);
             if config.applies(RankerPart::ClientViews) && viewed {
                 weight *= CLIENT_VIEW;
+            }
+            if calls.is_untraced(service) {
+                weight *= UNTRACED;
             }
             Some(Candidate { service, weight, charges: list })
         })
@@ -227,6 +260,19 @@ fn explained_by(caller: &[Charge<'_>], callee: &[Charge<'_>], kind: MetricKind) 
     };
     // the share is NaN if neither changed
     if share > 0.0 { share.min(1.0) } else { 0.0 }
+}
+
+/// The share of a caller's changed log lines that a callee's explain, 0 to 1.
+///
+/// Fewer lines of a callee explain nothing: they come from a caller that no longer calls it.
+fn explained_by_lines(callee: &[Charge<'_>]) -> f64 {
+    let fails = |charge: &&Charge<'_>| {
+        charge.series.kind == MetricKind::Logs
+            && matches!(&*charge.series.metric, LOG_ERRORS | INTERRUPTED)
+    };
+    let sizes = callee.iter().filter(fails).map(|charge| charge.effect.size);
+    let size = sizes.filter(|size| *size >= MIN_EXPLAINS).fold(0.0, f64::max);
+    size / (size + HALF_EXPLAINS)
 }
 
 /// The share of a caller's slower latency that the wait of one of its calls explains, 0 to 1.

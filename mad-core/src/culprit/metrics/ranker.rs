@@ -69,7 +69,10 @@ const CHANGED: f64 = 1.5;
 ///    calls whatever it was measured by. A client's view of a call is charged to the called peer.
 /// 6. **Spans and log lines.** Call gaps (the time a caller waited and the callee did not work) are
 ///    charged to the service where slow calls meet. More error lines than expected, and statements
-///    that stopped logging, are charged to their service.
+///    that stopped logging, are charged to their service. So are requests that ended early: a
+///    statement that belongs to another statement or span of its trace is missing there. Error lines
+///    and requests that ended early of a service explain the log lines of all that call it. A service
+///    without spans weighs half if others have spans.
 /// 7. **Changes.** A change in the half hour before the onset adds `ln 1.5` to the weight of a service
 ///    that is large enough to be reported without it.
 /// 8. **Waits.** Where a call has a latency of the client (`X_client->CALLEE`) and one of the server
@@ -137,7 +140,7 @@ impl MetricRanker {
 
     /// Ranks the services of a window.
     ///
-    /// `edges` are the known calls as (caller, callee). `target` is the service and metric that showed
+    /// `edges` are the known calls as (caller, callee); those of spans are added. `target` is the service and metric that showed
     /// the symptom, of any resource. A target without points is ignored.
     pub fn rank<'a>(
         &self,
@@ -176,7 +179,9 @@ impl MetricRanker {
             };
             series.iter().position(is_target)
         });
-        let graph = CallGraph::new(edges.into_iter());
+        let mut calls: Vec<(&str, &str)> = edges.into_iter().collect();
+        calls.extend(window.calls.edges());
+        let graph = CallGraph::new(calls.into_iter());
         let Some(given) = Timeline::declared(&series) else {
             return MetricRanking::unknown();
         };
@@ -302,7 +307,7 @@ impl MetricRanker {
             Some(CallGap { caller: Arc::clone(caller), callee: Arc::clone(callee), effect })
         }));
         let by_service = by_service(&gaps);
-        let calls = Calls::new(&gaps, &by_service, has_spans);
+        let calls = Calls::new(&gaps, &by_service, case.window.calls.services());
         let direct = direct_effects(case.window, &by_service, timeline);
         let direct = direct.iter().map(|(series, effect)| (series, *effect));
         let mut effects: Vec<(&Series, Effect)> = metrics.collect();

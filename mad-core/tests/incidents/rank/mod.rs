@@ -1,6 +1,7 @@
 //! Ranking over metrics: culprits, evidence and abstention.
 
 mod onset;
+mod requests;
 mod shapes;
 mod situations;
 
