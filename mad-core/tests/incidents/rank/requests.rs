@@ -5,7 +5,7 @@ use mad_core::{LogLine, Span, SpanKind};
 
 use super::{EDGES, INCIDENT, NORMAL, minute, ranker, scatter, services, shop, window, with};
 
-/// A call of a service within a trace of its own.
+/// A call within a separate trace.
 struct Call<'a> {
     trace: &'a str,
     row: i64,
