@@ -395,6 +395,21 @@ def test_explain_selects_incidents(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["explain", out, "--incident", "nope"]) == errors.USAGE
 
 
+def test_an_incident_is_printed_as_markdown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(written_incidents(tmp_path, 1))
+    assert main(["explain", out, "--markdown"]) == errors.FINE
+    title, *rest = capsys.readouterr().out.splitlines()
+    assert title == "## Critical: s&#92;x1b&#91;31m /&#91;red&#93;x"
+    assert "**Culprit:** unclear from the evidence" in rest
+    assert "Incident INC-0" in rest
+    for more in (["--json"], ["--service", "s"]):
+        with pytest.raises(SystemExit, match=str(errors.USAGE)):
+            main(["explain", out, "--markdown", *more])
+    assert "--markdown" in capsys.readouterr().err
+
+
 def test_names_reach_the_terminal_escaped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -404,7 +419,7 @@ def test_names_reach_the_terminal_escaped(
     assert "\x1b" not in printed
 
 
-@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("form", [[], ["--json"], ["--markdown"]])
 def test_a_closed_pipe_is_no_error(tmp_path: Path, form: list[str]) -> None:
     out = written_incidents(tmp_path, 3000)
     command = [sys.executable, "-m", "mad.cli", "explain", str(out), "--incident", "all", *form]

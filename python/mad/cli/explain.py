@@ -48,6 +48,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--at", type=arguments.time, metavar="TIME", help="explain the rows at this time, RFC 3339"
     )
     explain_llm.add_arguments(command)
+    command.add_argument(
+        "--markdown", action="store_true", help="print incidents as Markdown, for tickets and chats"
+    )
     arguments.add_json(command)
 
 
@@ -56,6 +59,10 @@ def run(args: argparse.Namespace) -> int:
     path = Path(args.directory)
     if args.service is None and (args.endpoint or args.metric or args.at):
         args.refuse("--endpoint, --metric and --at need --service NAME")
+    if args.json and args.markdown:
+        args.refuse("give --json or --markdown, not both")
+    if args.service is not None and args.markdown:
+        args.refuse("--markdown prints incidents; leave --service out")
     if args.service is not None and args.llm:
         args.refuse("--llm explains incidents; leave --service out")
     if remote.is_url(args.directory):
@@ -102,9 +109,16 @@ def _print_incidents(
     if args.json:
         print_json({"schema_version": version, **(read or {}), "incidents": chosen})
         return code
-    from mad.report import terminal, text
+    from mad.report import markdown, terminal, text
 
     console = terminal.console()
+    if args.markdown:
+        if problem:
+            sys.stderr.write(f"mad: {problem}\n")
+        for incident in chosen:
+            asked = explain_llm.lines(incident["llm"]) if explainer is not None else ()
+            sys.stdout.write(markdown.incident(incident, asked) + "\n")
+        return code
     text.print_problem(console, problem)
     if not chosen:
         text.say(console, "No incident was found, so there is nothing to explain.")

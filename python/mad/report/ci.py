@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 from xml.etree import ElementTree
 
+from mad.report.markdown import plain
 from mad.report.words import visible
 
 Json = Mapping[str, Any]
@@ -95,10 +96,10 @@ def markdown(incidents: Sequence[Json]) -> str:
         return "### mad: no incidents\n"
     rows = [
         (
-            _cell(one.get("severity")),
-            _cell(_place(one)),
-            _cell(one.get("start")),
-            _cell(_culprit(one)),
+            plain(one.get("severity")),
+            plain(_place(one)),
+            plain(one.get("start")),
+            plain(_culprit(one)),
         )
         for one in sorted(incidents, key=_order)[:100]
     ]
@@ -153,10 +154,3 @@ def _message(text: str) -> str:
 
 def _property(text: str) -> str:
     return _message(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _cell(value: Any) -> str:
-    """Text of a cell; characters with a meaning in Markdown or HTML are written as entities."""
-    return re.sub(
-        r"[&<>|`*_\[\]\\]", lambda found: f"&#{ord(found[0])};", visible(str(value or ""))
-    )

@@ -13,6 +13,10 @@ from mad.severity import SEVERITIES
 Json = Mapping[str, Any]
 
 
+EARLIER = "Earlier incidents of the same fault"
+"""Heading of what `similar` gives."""
+
+
 def incidents(document: Json) -> list[Json]:
     """The incidents, newest first."""
     return list(document.get("incidents") or [])

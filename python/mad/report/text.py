@@ -25,7 +25,6 @@ _PLAIN_WIDTH = 110
 _LISTED = 20
 _LEVELS = 20
 _LONG_NAME = 30
-_EARLIER = "Earlier incidents of the same fault"
 _SPAN = 15
 """Width of a column that shows the day above the hours."""
 
@@ -212,7 +211,7 @@ def print_incident(out: Console, incident: Json, *, full: bool) -> None:
     out.print(Text("Culprit: ", style="bold").append(blamed, style="not bold"))
     parts = [*summary.findings(explanation), *summary.reasons(explanation)]
     earlier = summary.similar(incident)
-    for heading, items in [*parts, *([(_EARLIER, earlier)] if earlier else [])]:
+    for heading, items in [*parts, *([(summary.EARLIER, earlier)] if earlier else [])]:
         out.print(Text(heading, style="bold"))
         for item in items:
             out.print(Padding(Text(f"- {item}"), (0, 0, 0, 2)))
