@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from page_views import View, faults, viewing
 from playwright.sync_api import Browser, expect
-from service import Server, an_hour, minute_of
+from service import Server, an_hour, lines, minute_of
 
 #: The most bytes that opening the page transfers.
 MOST_BYTES = 300_000
@@ -97,6 +97,26 @@ def test_a_closed_minute_is_shown_at_once(browser: Browser, tmp_path: Path) -> N
         server.post("/v1/ingest/requests", [*minute_of(2), *minute_of(3)])
         expect(view.page.locator(".lead")).to_contain_text("10:03", timeout=2_000)
         assert view.errors == []
+
+
+def test_the_view_moves_on_when_a_kind_of_records_has_ended(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """A service that logs only its errors has no lines while all is well."""
+    with Server(tmp_path, "--no-ticks") as server, viewing(browser, server.url) as view:
+        logs = [
+            {"service": "payments", "level": "ERROR", "message": "refused", "timestamp": time}
+            for time in (f"2026-01-06T10:04:{second:02}Z" for second in range(60))
+        ]
+        server.post("/v1/ingest/requests", an_hour(minutes=10))
+        server.post("/v1/ingest/logs", lines(logs))
+        view.open()
+        expect(view.page.locator(".lead")).to_contain_text("judged up to 2026-01-06 10:0")
+        server.post("/v1/ingest/requests", an_hour(minutes=40, bad=range(0))[900:])
+        expect(view.page.locator(".lead")).to_contain_text("judged up to 2026-01-06 10:39")
+        found = server.get("/v1/query/services")
+        assert found["watermark"] > "2026-01-06T10:39"
+        assert all(len([v for v in one["latency"] if v]) == 39 for one in found["data"])
 
 
 def test_hostile_names(browser: Browser, tmp_path: Path) -> None:

@@ -375,14 +375,24 @@ impl FeatureBuilder {
 
     /// All steps before this moment are closed, of each kind of telemetry that has sent a record.
     pub fn watermark(&self) -> Timestamp {
+        self.watermarks().min().unwrap_or(self.requests.watermark())
+    }
+
+    /// The watermark of the kind that is furthest on. Unlike [`watermark`](Self::watermark) it does not
+    /// stay where a kind has ended, such as the log of a service that only logs its errors.
+    pub fn furthest_watermark(&self) -> Timestamp {
+        self.watermarks().max().unwrap_or(self.requests.watermark())
+    }
+
+    /// The watermark of each kind of which a record was taken.
+    fn watermarks(&self) -> impl Iterator<Item = Timestamp> {
         let Self { requests, metrics, logs, .. } = self;
         let all = [
             (requests.newest(), requests.watermark()),
             (metrics.newest(), metrics.watermark()),
             (logs.newest(), logs.watermark()),
         ];
-        let started = all.into_iter().filter_map(|(newest, watermark)| newest.map(|_| watermark));
-        started.min().unwrap_or(requests.watermark())
+        all.into_iter().filter_map(|(newest, watermark)| newest.map(|_| watermark))
     }
 
     /// Whether a record was taken.

@@ -378,6 +378,13 @@ impl Ingest {
         furthest_behind.or(first).unwrap_or_default()
     }
 
+    /// The watermark of the partition and the kind of records that are furthest on; none before the first
+    /// record.
+    pub fn furthest_watermark(&self) -> Option<Timestamp> {
+        let started = self.partitions.iter().filter(|open| open.features.has_started());
+        started.map(|open| open.features.furthest_watermark()).max()
+    }
+
     /// The event time that the sources of the partition that is furthest on agree on.
     pub fn clock(&self) -> Option<Timestamp> {
         self.partitions.iter().filter_map(|open| open.features.clock()).max()

@@ -182,6 +182,34 @@ impl Pipeline {
         self.ingest.watermark()
     }
 
+    /// The time up to which steps are judged, in the partition and for the kind of records that are
+    /// furthest on. None before the first record.
+    ///
+    /// Views show it as the present. [`watermark`](Self::watermark) stays where a kind of records has
+    /// ended, for example the log of a service that only logs its errors.
+    ///
+    /// ```
+    /// use mad_core::{LogLine, Pipeline, PipelineConfig, Request, Source, Timestamp, Update};
+    ///
+    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
+    /// let mut update = Update::default();
+    /// for second in 0..3_600 {
+    ///     let at = Timestamp::from_seconds(second);
+    ///     if second < 60 {
+    ///         let line = LogLine::new(at, "payments", "ERROR", "refused");
+    ///         pipeline.push(line, &Source::at(1), &mut update);
+    ///     }
+    ///     let request = Request::new(at, "payments", "/pay", 200, 80.0);
+    ///     pipeline.push(request, &Source::at(1), &mut update);
+    /// }
+    /// assert!(pipeline.watermark() < Timestamp::from_seconds(60));
+    /// assert!(pipeline.furthest_watermark() > Some(Timestamp::from_seconds(3_500)));
+    /// # Ok::<(), mad_core::Error>(())
+    /// ```
+    pub fn furthest_watermark(&self) -> Option<Timestamp> {
+        self.ingest.furthest_watermark()
+    }
+
     /// The first series that several senders report under the same names: its values of one time
     /// differ. The mean of them is judged; [`Counters::points_merged`] counts them.
     pub fn merged_series(&self) -> Option<String> {

@@ -224,6 +224,13 @@ impl EnginePipeline {
         self.served.with(py, |Served { core, .. }| core.newest().map(|_| core.watermark().nanos()))
     }
 
+    /// The time up to which steps are judged, for the kind of records that is furthest on; None before
+    /// the first record.
+    #[getter]
+    fn furthest_watermark(&self, py: Python<'_>) -> PyResult<Option<i64>> {
+        self.served.with(py, |served| served.core.furthest_watermark().map(Timestamp::nanos))
+    }
+
     /// The ranking by the flagged rows of the `minutes` up to `at` (default: the newest row).
     #[pyo3(signature = (at=None, minutes=15.0, top_k=3))]
     fn culprits(

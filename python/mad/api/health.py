@@ -111,7 +111,7 @@ class HealthProbe:
         counters = json.loads(pipeline.counters())
         return {
             "clocks": [fault["text"] for fault in faults],
-            "watermark": pipeline.watermark,
+            "watermark": pipeline.furthest_watermark,
             "overflowed": counters["entities_overflowed"] + counters["points_overflowed"],
         }
 

@@ -59,7 +59,7 @@ def services(
         service.engine.version, pipeline.states, reader.severities_of_open_incidents
     )
     step = int(float(service.engine.config["features"]["step_seconds"]) * 1e9)
-    end = (pipeline.watermark or 0) // step * step
+    end = (pipeline.furthest_watermark or 0) // step * step
     chosen = [
         one for one in found if (state is None or one.state == state) and one.has_name(search or "")
     ]
@@ -74,7 +74,7 @@ def services(
             "total": len(chosen),
             "services": len(found),
             "states": Counter(one.state for one in found),
-            "watermark": rfc3339(pipeline.watermark),
+            "watermark": rfc3339(pipeline.furthest_watermark),
             "step_seconds": step / 1e9,
             "data": [{**one.document(), **figures[one.name]} for one in shown],
         }

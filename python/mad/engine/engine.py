@@ -71,7 +71,7 @@ class Engine:
         #: Why the thread of the engine ended; empty while it runs.
         self.failure: str = ""
         self.listeners: list[Callable[[list[tuple[int, int, str]]], None]] = []
-        #: Called with the watermark (nanoseconds) when steps were closed.
+        #: Called with the time (nanoseconds) up to which steps are judged, when steps were closed.
         self.step_listeners: list[Callable[[int], None]] = []
         self.config = config or Config()
         self._step_nanos = int(float(self.config["features"]["step_seconds"]) * 1e9)
@@ -424,7 +424,7 @@ class Engine:
         changes, judge.changes = judge.changes, []
         for listener in self.listeners if changes else ():
             listener(changes)
-        watermark = self.pipeline.watermark or 0
+        watermark = self.pipeline.furthest_watermark or 0
         if (closed := watermark // self._step_nanos) > self._closed_steps:
             self._closed_steps = closed
             for on_step in self.step_listeners:
