@@ -1,7 +1,6 @@
 //! Where the fields of a TOML file stand.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use pyo3::prelude::*;
 use toml::de::{DeTable, DeValue};
@@ -13,35 +12,40 @@ use crate::errors::value_error;
 #[pyfunction]
 pub fn toml_places(text: &str) -> PyResult<HashMap<String, (usize, usize)>> {
     let all = DeTable::parse(text).map_err(|error| value_error(error.message()))?;
-    let mut places = HashMap::new();
-    let mut note = |path: &str, span: Range<usize>| {
-        let before = text.get(..span.start).unwrap_or(text);
-        let start = before.rfind('\n').map_or(0, |end| end + 1);
-        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-        let column = before.get(start..).unwrap_or_default().chars().count() + 1;
-        places.insert(path.to_owned(), (line, column));
-    };
-    fields("", all.get_ref(), &mut note);
+    let mut spans = Vec::new();
+    fields("", all.get_ref(), &mut spans);
+    // in the order of the text, so that each character is counted once
+    spans.sort_by_key(|(start, _)| *start);
+    let (mut at, mut line, mut column) = (0, 1, 1);
+    let mut places = HashMap::with_capacity(spans.len());
+    for (start, path) in spans {
+        for character in text.get(at..start).unwrap_or_default().chars() {
+            (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        at = start;
+        places.insert(path, (line, column));
+    }
     Ok(places)
 }
 
-fn fields(place: &str, table: &DeTable<'_>, note: &mut impl FnMut(&str, Range<usize>)) {
+/// Adds the offset and the path of each field.
+fn fields(place: &str, table: &DeTable<'_>, spans: &mut Vec<(usize, String)>) {
     for (key, value) in table {
         let dot = if place.is_empty() { "" } else { "." };
         let path = format!("{place}{dot}{}", key.get_ref());
-        note(&path, key.span());
-        below(&path, value.get_ref(), note);
+        below(&path, value.get_ref(), spans);
+        spans.push((key.span().start, path));
     }
 }
 
-fn below(path: &str, value: &DeValue<'_>, note: &mut impl FnMut(&str, Range<usize>)) {
+fn below(path: &str, value: &DeValue<'_>, spans: &mut Vec<(usize, String)>) {
     match value {
-        DeValue::Table(table) => fields(path, table, note),
+        DeValue::Table(table) => fields(path, table, spans),
         DeValue::Array(items) => {
             for (i, item) in items.iter().enumerate() {
                 let entry = format!("{path}[{i}]");
-                note(&entry, item.span());
-                below(&entry, item.get_ref(), note);
+                below(&entry, item.get_ref(), spans);
+                spans.push((item.span().start, entry));
             }
         }
         _ => {}

@@ -111,7 +111,10 @@ class Model:
         kept = figures[:: -(-len(figures) // MOST_ROWS)]
         mean, std = kept.mean(axis=0), kept.std(axis=0)
         std = np.where(std > 0.0, std, 1.0)
-        forest = _core.IsolationForest(n_trees, contamination=contamination, seed=seed)
+        try:
+            forest = _core.IsolationForest(n_trees, contamination=contamination, seed=seed)
+        except OverflowError as error:
+            raise ValueError(f"n_trees is {n_trees} and seed is {seed}: {error}") from error
         forest = forest.fit(_scaled(kept, mean, std))
         when = trained_at or datetime.now(timezone.utc)
         names = list(zip(_texts(features, "service"), _texts(features, "endpoint"), strict=True))

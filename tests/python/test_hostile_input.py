@@ -385,6 +385,26 @@ def test_settings_are_refused_in_little_time(name: str, text: str, tmp_path: Pat
     assert time.process_time() - began < 20.0
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("[guard]\n" + "".join(f"x{i} = 1\n" for i in range(60_000)), 2, "x0` does not exist"),
+        ("[[cause]]\nx = 1\n" * 20_000, 2, "cause[99].x` does not exist"),
+        ('[[cause]]\nwhen = ["errors"]\ncause = "x"\n' * 20_000, 0, "valid; changes"),
+    ],
+    ids=["fields", "rules", "valid-rules"],
+)
+def test_files_with_many_fields_are_checked(
+    text: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In quadratic time, each of them takes minutes."""
+    path = tmp_path / "mad.toml"
+    path.write_text(text)
+    assert main(["config", "check", str(path)]) == code
+    lines = capsys.readouterr().out.splitlines()
+    assert said in "".join(lines) and len(lines) <= 101
+
+
 def test_merged_settings_are_read(tmp_path: Path) -> None:
     path = tmp_path / "mad.yaml"
     path.write_text("guard: {<<: [{min_points: 40}, {<<: {min_points: 50, cooldown_rows: 3}}]}")

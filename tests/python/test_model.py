@@ -143,6 +143,10 @@ def test_training_refuses_what_it_cannot_use() -> None:
     for contamination in (-0.1, 1.5, float("nan")):
         with pytest.raises(ValueError, match="contamination"):
             mad.Model.train(features, contamination=contamination)
+    with pytest.raises(ValueError, match="seed is -1"):
+        mad.Model.train(features, seed=-1)
+    with pytest.raises(ValueError, match="step_seconds is 0"):
+        mad.Model.train(features, step_seconds=0)
     with pytest.raises(ValueError, match="no column std_latency_ms"):
         mad.Model.train({"req_count": [1], "avg_latency_ms": [1.0]})
     with pytest.raises(ValueError, match="has no row"):

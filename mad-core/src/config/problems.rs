@@ -80,9 +80,15 @@ fn unreadable(all: &mut Map<String, Value>) -> Vec<Problem> {
     let mut found = Vec::new();
     let known = serde_json::to_value(PipelineConfig::default()).unwrap_or_default();
     all.retain(|stage, value| {
+        if found.len() >= MAX_PROBLEMS {
+            return false;
+        }
         match (known.get(stage), &mut *value) {
             (Some(Value::Array(_)), Value::Array(items)) => {
                 for (i, item) in items.iter_mut().enumerate() {
+                    if found.len() >= MAX_PROBLEMS {
+                        break;
+                    }
                     let place = format!("{stage}[{i}]");
                     let alone = |item: Value| read_alone(stage, &json!([item]));
                     check(&place, item, alone, &mut found);
@@ -125,6 +131,9 @@ fn check(
         return found.push(Problem::new(place, message));
     };
     map.retain(|field, value| {
+        if found.len() >= MAX_PROBLEMS {
+            return false;
+        }
         let Some(error) = alone(json!({ field: &*value })) else { return true };
         let path = format!("{place}.{field}");
         found.push(Problem::new(&path, say(&path, value, &error)));

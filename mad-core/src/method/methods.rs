@@ -14,12 +14,15 @@ use crate::series::Entity;
 use crate::telemetry::Change;
 use crate::time::Timestamp;
 
+/// Largest weight. The sum of larger ones could be infinite, and their mean no number.
+const MOST_WEIGHT: f64 = 1e9;
+
 /// A chosen method with its weight in the weighted ensemble.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Member {
     /// The method.
     pub method: MethodName,
-    /// Its weight: a finite number above 0.
+    /// Its weight: a number above 0, 1e9 at most.
     pub weight: f64,
 }
 
@@ -87,7 +90,7 @@ impl Methods {
     ///
     /// # Errors
     ///
-    /// No name, a name that no method has, or a weight that is not a finite number above 0.
+    /// No name, a name that no method has, or a weight that is not above 0 and at most 1e9.
     pub fn new<S: AsRef<str>>(names: &[S], entities: usize) -> Result<Self> {
         let mut members: Vec<Member> = Vec::new();
         for name in names {
@@ -283,8 +286,8 @@ impl Member {
             Some((name, weight)) => (name, weight.trim().parse().unwrap_or(f64::NAN)),
             None => (text, 1.0),
         };
-        if !(f64::is_finite(weight) && weight > 0.0) {
-            let expected = "NAME, or NAME=WEIGHT with a finite weight above 0";
+        if !(weight > 0.0 && weight <= MOST_WEIGHT) {
+            let expected = "NAME, or NAME=WEIGHT with a weight above 0, 1e9 at most";
             return Err(Error::argument("scorer", text, expected));
         }
         let methods = match name.trim() {

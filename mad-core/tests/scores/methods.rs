@@ -216,7 +216,7 @@ fn names_and_weights_are_checked() {
     let fault = |names: &[&str]| Methods::new(names, 10).unwrap_err().to_string();
     assert!(fault(&[]).contains("ewma, zscore"));
     assert!(fault(&["lstm"]).contains("`scorer` is lstm"));
-    for name in ["ewma=0", "ewma=-1", "ewma=x", "ewma=inf", "vote"] {
+    for name in ["ewma=0", "ewma=-1", "ewma=x", "ewma=inf", "ewma=1e10", "vote"] {
         assert!(fault(&[name]).contains("scorer"), "{name}");
     }
     assert_eq!(Methods::new(&["all"], 10).unwrap().members().len(), 5);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 from mad import Config, errors
 from mad.cli import arguments, settings
 from mad.cli.output import print_json
-from mad.config import as_json
 from mad.config.deployment import problems_of
 from mad.config.layers import parse, stages_of
 from mad.config.positions import position_of
@@ -105,7 +105,9 @@ def _print(path: str, found: list[dict[str, Any]], changes: dict[str, tuple[Any,
     sys.stdout.write(visible(f"{path}: valid; changes from the defaults:") + "\n")
     for field, (value, default) in changes.items():
         usual = "none" if default in (None, []) else default
-        sys.stdout.write(visible(f"  {field} = {as_json(value)}  (default {usual})") + "\n")
+        sys.stdout.write(
+            visible(f"  {field} = {json.dumps(value, default=str)}  (default {usual})") + "\n"
+        )
 
 
 def run_show(args: argparse.Namespace) -> int:

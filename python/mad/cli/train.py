@@ -32,9 +32,19 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="share of the rows to flag, 0 to 1 (default: 0.15)",
     )
     command.add_argument(
-        "--trees", type=int, default=100, metavar="N", help="trees of the forest (default: 100)"
+        "--trees",
+        type=arguments.whole(1, 10_000),
+        default=100,
+        metavar="N",
+        help="trees of the forest (default: 100)",
     )
-    command.add_argument("--seed", type=int, default=42, metavar="N", help="seed (default: 42)")
+    command.add_argument(
+        "--seed",
+        type=arguments.whole(0, 2**64 - 1),
+        default=42,
+        metavar="N",
+        help="seed (default: 42)",
+    )
     settings.add_config(command)
     arguments.add_json(command)
 

@@ -48,8 +48,10 @@ def _yaml_places(text: str) -> dict[str, tuple[int, int]]:
 
 def position_of(field: str, known: Mapping[str, tuple[int, int]]) -> tuple[int, int] | None:
     """Line and column of a field, or of the table that it belongs to."""
-    named = [place for path, place in known.items() if path.rsplit(".", 1)[-1] == field]
     path = field
     while path and path not in known:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
-    return known.get(path) or (named[0] if len(named) == 1 else None)
+    if path:
+        return known[path]
+    named = [place for path, place in known.items() if path.rsplit(".", 1)[-1] == field]
+    return named[0] if len(named) == 1 else None
