@@ -218,6 +218,7 @@ faults: $(VENV)/.installed $(VENV)/.tested test-panic ## kill the service, damag
 	  $(BIN)/python -m pytest -q -s tests/python/test_damage.py && touch $$mark; } || exit 1; done
 	MAD_FAULTS=20 $(BIN)/python -m pytest -q -s tests/python/test_storage.py tests/python/test_poison.py
 	MAD_REQUESTS=20000 MAD_SEED=$(or $(SEED),7) $(BIN)/python -m pytest -q tests/python/test_hostile_service.py
+	MAD_NAMES=1000000 $(BIN)/python -m pytest -q tests/python/test_name_floods.py
 
 # each target runs for MINUTES (20) and continues where the last run stopped; with FUZZER=cargo-fuzz the
 # core's targets are drawn by coverage (cargo install cargo-fuzz)
