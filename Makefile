@@ -14,7 +14,7 @@ JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds quality-methods bench-core bench-metrics bench-forest bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
+.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field test-deep lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds quality-methods bench-core bench-metrics bench-forest bench-svm bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -92,6 +92,13 @@ test-panic: $(VENV)/.installed $(VENV)/.tested ## test a panic of the core
 	@VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/maturin build --release -q --features faults --out target/panic/wheels
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target target/panic target/panic/wheels/*.whl
 	PYTHONPATH=target/panic $(BIN)/python -m pytest -q tests/panic
+
+# PyTorch takes gigabytes, so that it has a separate environment
+test-deep: ## compare the LSTM autoencoder with PyTorch
+	@test -f $(VENV)-deep/.made || { $(PYTHON) -m venv $(VENV)-deep && \
+	  $(VENV)-deep/bin/python -m pip install -q --disable-pip-version-check torch numpy pytest && touch $(VENV)-deep/.made; }
+	$(CARGO) build -q -p mad-benches --bin model-peers
+	$(VENV)-deep/bin/python -m pytest -q tests/deep
 
 # situations that other projects reported, with the right answer; these kinds and cases are printed and do not fail the run
 FIELD_REPORTED := culprits words incidents-flapping
@@ -179,6 +186,10 @@ bench-metrics: $(VENV)/.installed $(VENV)/.tested ## compare metrics with pandas
 bench-forest: $(VENV)/.installed $(VENV)/.tested ## compare the Isolation Forest with scikit-learn
 	$(BIN)/python benches/forest.py
 
+bench-svm: $(VENV)/.installed $(VENV)/.tested ## compare the one-class SVM with scikit-learn
+	$(CARGO) build --release -q -p mad-benches --bin model-peers
+	$(BIN)/python benches/svm.py
+
 bench-graph: $(VENV)/.installed $(VENV)/.tested ## measure a service graph of a million spans
 	$(BIN)/python benches/graph.py
 
@@ -241,4 +252,4 @@ bench: ## run the criterion benchmarks
 	$(CARGO) bench -p mad-benches
 
 clean: ## delete everything that was built
-	rm -rf target $(VENV) $(VENV)-pandas2 python/mad/*.so
+	rm -rf target $(VENV) $(VENV)-pandas2 $(VENV)-deep python/mad/*.so

@@ -58,7 +58,10 @@ pub mod history;
 pub mod incident;
 pub mod limits;
 pub mod logs;
+#[cfg(feature = "lstm")]
+pub mod lstm;
 pub mod method;
+pub mod model;
 mod packed;
 pub mod pipeline;
 pub mod reference;
@@ -69,6 +72,7 @@ pub mod series;
 pub mod simulate;
 pub mod slo;
 pub mod status;
+pub mod svm;
 pub mod telemetry;
 pub mod time;
 pub mod wire;
