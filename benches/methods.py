@@ -24,7 +24,8 @@ import mad.simulate
 
 Row = tuple[str, str, int]
 """Service, endpoint and minute since 1970."""
-OF_ROWS = ("default", "ewma", "zscore", "isolation_forest", "vote", "weighted")
+MODELS = ("isolation_forest", "one_class_svm", "lstm_autoencoder")
+OF_ROWS = ("default", "ewma", "zscore", *MODELS, "vote", "weighted")
 
 
 def judged(system: str, seed: int, **settings: Any) -> tuple[list[dict[str, Any]], mad.Table]:
@@ -45,7 +46,7 @@ def rows_of(table: mad.Table, method: str) -> dict[Row, bool]:
 
 def melt(seeds: int) -> dict[tuple[str, str], Counter[str]]:
     """Counts by kind of record and method."""
-    kinds = {"ewma": "metric", "zscore": "metric", "isolation_forest": "metric"}
+    kinds = dict.fromkeys(("ewma", "zscore", *MODELS), "metric")
     kinds |= {"log_level": "log", "event_kind": "event"}
     counts = {(kind, method): Counter[str]() for method, kind in kinds.items()}
     for seed in range(seeds):

@@ -254,9 +254,10 @@ def evaluate(
     incidents_json: str | None,
     culprits_json: str | None,
     truth_json: str,
+    methods: Iterable[bytes] | None = None,
 ) -> str:
     """Precision, recall, F1, delay and culprit rank as JSON, from a run's files; `scored` are those
-    of requests and of metrics."""
+    of requests and of metrics, `methods` is methods.csv."""
 
 def evaluate_report(report: Report, truth_json: str) -> str:
     """The same of a report in memory."""
@@ -736,7 +737,8 @@ class Report:
         Columns: bucket_ts, service, endpoint (of a metric its resource), method, is_anomaly,
         severity, score (0 to 1, 0.5 at the threshold), signal, value, expected, expected_low,
         expected_high, health (of `ewma`, 0 to 100), members and votes (of the ensembles `vote` and
-        `weighted`). NaN where a method has no such number; empty without `scorers`."""
+        `weighted`), kind (request, metric, log, trace or event). NaN where a method has no such
+        number; empty without `scorers`."""
     @property
     def method_summaries(self) -> Table:
         """One line for each of these methods: method, weight, rows, flagged, entities (with a
@@ -1505,11 +1507,13 @@ class DetectRun:
         service: str | None = None,
         pattern: str | None = None,
         scorers: Sequence[str] | None = None,
+        workers: int = 1,
     ) -> DetectRun:
         """`sources` is the number of sources of requests, or the kind or `format:NAME` of each
         source; `service` and `pattern` are options of such formats. `state` is
         the checkpoint of the pipeline to continue from; with `learn`, nothing is flagged. `names`
-        are the names of the sources in messages; `scorers` are methods that judge the rows too."""
+        are the names of the sources in messages; `scorers` are methods that judge the rows too,
+        over `workers` threads."""
     def problem(self) -> str | None:
         """Why the input as a whole was not read: nothing, or less than `intake.min_accepted`, of a
         source or of a kind of records was accepted; None when enough was accepted."""

@@ -38,8 +38,9 @@ def evaluate(report: _core.Report, truth: Any) -> dict[str, Any]:
 
     The result has `rows`, `incidents`, `culprits`, `kinds` (tp, fp, fn, tn, accuracy, precision,
     recall and f1 for each kind that was judged), `median_delay_seconds`, `outcomes` of the true
-    incidents, and `unknown_services`: services of the truth of which the report has no row. A
-    share with the denominator 0 is None.
+    incidents, and `unknown_services`: services of the truth of which the report has no row. With
+    `scorers`, it has `methods` too: the same figures for each method and kind. A share with the
+    denominator 0 is None.
 
     Raises ValueError for a truth of none of these forms, with the forms; OSError when a file cannot
     be opened.

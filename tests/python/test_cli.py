@@ -39,6 +39,7 @@ class FakeRun:
         service: str | None = None,
         pattern: str | None = None,
         scorers: list[str] | None = None,
+        workers: int = 1,
     ) -> None:
         assert (service, pattern) == (None, None)
         assert not scorers

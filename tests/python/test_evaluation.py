@@ -149,3 +149,53 @@ def test_labels_of_a_world_are_read_as_written() -> None:
     made = mad.simulate.world("api", seed=2)
     rows = list(csv.DictReader(io.StringIO(made.files["requests.csv"].decode())))
     assert sum(row["is_anomaly"] == "true" for row in rows) == len(made.truth) == 20
+
+
+def test_methods_are_counted_by_kind_from_files_and_in_memory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = mad.simulate.world("melt", seed=3, services=2, duration=12_000, labels=False)
+    world, out = tmp_path / "world", str(tmp_path / "out")
+    made.write(world)
+    truth = str(world / "truth.json")
+    scorers = ["zscore", "log_level", "event_kind"]
+    options = [part for name in scorers for part in ("--scorer", name)]
+    assert main(["detect", str(world), "--out", out, "--no-report", *options]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", out, "--truth", truth, "--json"]) == 0
+    of_files = json.loads(capsys.readouterr().out)["methods"]
+    assert of_files == mad.evaluate(mad.detect(world, scorers=scorers), truth)["methods"]
+    of = {(one["method"], one["kind"]): one for one in of_files}
+    metric, log, event = of["zscore", "metric"], of["log_level", "log"], of["event_kind", "event"]
+    assert (log["fp"], log["fn"], log["f1"]) == (0, 0, 1.0)
+    assert (event["fp"], event["fn"], event["accuracy"]) == (0, 0, 1.0)
+    assert metric["precision"] == 1.0 and metric["tp"] > 5
+    # two services and 200 minutes, less ten that a mean needs
+    assert sum(metric[key] for key in ("tp", "fp", "fn", "tn")) == 2 * 190
+    assert ("default", "metric") in of and ("vote", "metric") not in of
+    kinds = [one["kind"] for one in of_files]
+    assert kinds == sorted(kinds, key=["request", "metric", "log", "event", "trace"].index)
+    assert main(["evaluate", out, "--truth", truth]) == 0
+    shown = capsys.readouterr().out
+    assert "Methods" in shown and "event_kind" in shown
+
+
+def test_every_form_of_a_truth_judges_methods_alike(shop: tuple[Path, mad.Report]) -> None:
+    folder, _ = shop
+    (truth,) = json.loads((folder / "truth.json").read_text())
+    where = {"service": "payments", "endpoint": "/pay"}
+    minutes = pd.date_range(truth["start"], truth["end"], freq="60s", inclusive="left")
+    points = [where | {"timestamp": at.isoformat()} for at in minutes]
+    report = mad.detect(folder / "requests.csv", scorers=["ewma", "zscore"])
+    expected = mad.evaluate(report, [where | {"start": truth["start"], "end": truth["end"]}])
+    assert {one["method"] for one in expected["methods"]} == {
+        "default",
+        "ewma",
+        "zscore",
+        "vote",
+        "weighted",
+    }
+    assert all(one["tp"] > 0 for one in expected["methods"] if one["method"] != "vote")
+    window = {"payments /pay": [[minutes[0].isoformat(), minutes[-1].isoformat()]]}
+    for form in (points, window, pd.DataFrame(points).assign(is_anomaly=True)):
+        assert mad.evaluate(report, form)["methods"] == expected["methods"]

@@ -14,7 +14,8 @@ import pytest
 import mad
 from mad.cli import main
 
-METHODS = ["default", "ewma", "zscore", "isolation_forest", "log_level", "event_kind"]
+MODELS = ["isolation_forest", "one_class_svm", "lstm_autoencoder"]
+METHODS = ["default", "ewma", "zscore", *MODELS, "log_level", "event_kind"]
 
 
 def requests(minutes: int = 180, slow: range = range(150, 160)) -> dict[str, list[Any]]:
@@ -57,7 +58,8 @@ def test_every_method_is_in_the_table_of_a_run(
     flagged = {one["method"] for one in rows if one["is_anomaly"] == "true"}
     assert flagged >= {"ewma", "zscore", "vote", "weighted"}
     of_vote = [one for one in rows if one["method"] == "vote"]
-    assert of_vote[-1]["members"] == "ewma zscore isolation_forest"
+    assert of_vote[-1]["members"] == " ".join(["ewma", "zscore", *MODELS])
+    assert {one["kind"] for one in rows} == {"request"}
 
 
 def test_the_answer_for_machines_names_members_and_weights(
@@ -124,9 +126,9 @@ def test_a_restart_is_an_event_and_an_error_line_a_log(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "remedy"),
     [
-        (["--scorer", "lstm"], "isolation_forest"),
+        (["--scorer", "lstm"], "lstm_autoencoder"),
         (["--scorer", "ewma=0"], "NAME=WEIGHT"),
-        (["--models", "lstm"], "isolation, zscore, all"),
+        (["--models", "gru"], "isolation, zscore, svm, lstm, all"),
         (["--scorer", "ewma", "--mode", "reference"], "--mode default"),
     ],
 )
@@ -145,9 +147,70 @@ def test_the_models_of_an_earlier_system_are_methods(
 ) -> None:
     source = written(tmp_path / "requests.csv", requests(40))
     call = ["detect", str(source), "--out", str(tmp_path / "out"), "--json"]
-    assert main([*call, "--models", "isolation,zscore"]) == 0
+    assert main([*call, "--models", "isolation,zscore,lstm"]) == 0
     found = json.loads(capsys.readouterr().out)["methods"]
-    assert [one["method"] for one in found if one["weight"]] == ["zscore", "isolation_forest"]
+    assert [one["method"] for one in found if one["weight"]] == [
+        "zscore",
+        "isolation_forest",
+        "lstm_autoencoder",
+    ]
+
+
+def test_the_models_flag_slow_minutes_and_are_named_alone() -> None:
+    report = mad.detect(requests(), scorers=["one_class_svm", "lstm_autoencoder"])
+    table = report.methods
+    flagged = np.asarray(table["is_anomaly"])
+    methods = np.asarray(table["method"])
+    minutes = np.asarray(table["bucket_ts"]).astype("datetime64[m]").astype(int)
+    first = 1_767_693_600 // 60 + 150
+    for method in MODELS[1:]:
+        of = minutes[(methods == method) & flagged]
+        assert first in of, method
+        assert len(of[of < first]) <= 6, method
+    assert set(table["kind"]) == {"request"}
+
+
+def test_models_take_few_rows_and_constant_or_missing_latencies() -> None:
+    flat = requests(260, range(0))
+    flat["latency_ms"] = [100.0] * len(flat["latency_ms"])
+    missing = requests(260, range(200, 205))
+    missing["latency_ms"] = [
+        None if at % 3 == 0 else value for at, value in enumerate(missing["latency_ms"])
+    ]
+    for table, rows in ((requests(1), 0), (flat, 140), (missing, 140)):
+        report = mad.detect(table, scorers=MODELS[1:])
+        summaries = report.method_summaries
+        summary = dict(zip(summaries["method"], summaries["rows"], strict=True))
+        assert [summary[method] for method in MODELS[1:]] == [rows, rows]
+        scores = np.asarray(report.methods["score"], float)
+        assert np.isfinite(scores).all() and (scores >= 0).all() and (scores <= 1).all()
+    flagged = np.asarray(mad.detect(flat, scorers=MODELS[1:]).methods["is_anomaly"])
+    assert not flagged.any(), "rows that never change are usual"
+
+
+def test_any_number_of_workers_gives_the_same_file(tmp_path: Path) -> None:
+    tables = [requests(200), requests(200, range(120, 125)), requests(200)]
+    for place, table in enumerate(tables):
+        table["endpoint"] = [f"/{'abc'[place]}"] * len(table["endpoint"])
+    joined = {key: [one for table in tables for one in table[key]] for key in tables[0]}
+    source = written(tmp_path / "requests.csv", joined)
+    files = []
+    for workers in (1, 2, 8):
+        out = tmp_path / str(workers)
+        call = ["detect", str(source), "--out", str(out), "--scorer", "all", "--sort"]
+        assert main([*call, "--workers", str(workers)]) == 0
+        files.append((out / "methods.csv").read_bytes())
+    assert files[0].count(b",lstm_autoencoder,") == 240
+    assert files[0] == files[1] == files[2]
+
+
+@pytest.mark.parametrize("workers", ["0", "65", "-1", "two"])
+def test_a_number_of_workers_out_of_range_is_refused(
+    workers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["detect", "requests.csv", "--workers", workers])
+    assert "1 to 64" in capsys.readouterr().err or workers == "-1"
 
 
 def rows(count: int = 400) -> np.ndarray[Any, np.dtype[np.float64]]:

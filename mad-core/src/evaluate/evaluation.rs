@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TruthIncident;
 use super::scores::Scores;
-use super::telemetry::KindCounts;
+use super::telemetry::{KindCounts, MethodCounts};
 
 /// Counts of rows by truth and decision.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -83,6 +83,9 @@ pub struct Evaluation {
     pub culprits: Culprits,
     /// Counts by the kind of telemetry, of the kinds that occurred.
     pub kinds: Vec<KindCounts>,
+    /// Counts of other methods by kind, and the default's beside them; empty without other methods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<MethodCounts>,
     /// Services of the truth of which there is no row, in order. Their incidents cannot be found.
     pub unknown_services: Vec<String>,
     /// Median delay of the found incidents, in seconds.
@@ -122,6 +125,16 @@ impl Evaluation {
             }
         }
         self.kinds.sort_by_key(|counts| counts.kind);
+        for other in other.methods {
+            let same = |known: &&mut MethodCounts| {
+                known.method == other.method && known.counts.kind == other.counts.kind
+            };
+            match self.methods.iter_mut().find(same) {
+                Some(known) => known.counts = known.counts.plus(&other.counts),
+                None => self.methods.push(other),
+            }
+        }
+        MethodCounts::sort(&mut self.methods);
         self.unknown_services.extend(other.unknown_services);
         self.unknown_services.sort_unstable();
         self.unknown_services.dedup();

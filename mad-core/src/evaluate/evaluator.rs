@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::evaluation::{Evaluation, IncidentCounts, RowCounts, TruthOutcome};
-use super::telemetry::{Decision, JudgedKind, KindTally};
+use super::telemetry::{DEFAULT, Decision, JudgedKind, KindCounts, KindTally, MethodCounts};
 use super::{Truth, TruthIncident};
 use crate::time::{SECOND, Timestamp, nanos_of};
 
@@ -115,6 +115,8 @@ pub struct Evaluator<'a> {
     points: RowCounts,
     has_requests: bool,
     kinds: KindTally,
+    /// Counts of other methods.
+    methods: BTreeMap<String, KindTally>,
     /// Services of which there are rows.
     known: BTreeSet<String>,
     /// Places of the incidents of each service, and of those that affect it.
@@ -147,6 +149,7 @@ impl<'a> Evaluator<'a> {
             points: RowCounts::default(),
             has_requests: false,
             kinds: KindTally::default(),
+            methods: BTreeMap::new(),
             known: BTreeSet::new(),
             by_service,
             first_flagged: vec![None; truth.incidents.len()],
@@ -175,6 +178,27 @@ impl<'a> Evaluator<'a> {
         count(&mut self.points, decision);
     }
 
+    /// Counts a judgement of another method about all signals of a row: of requests, of the metrics of
+    /// a service or resource, of a log, or of an event. `signal` is the one that leads, if there is one.
+    pub fn push_opinion(
+        &mut self,
+        method: &str,
+        kind: JudgedKind,
+        bucket: Timestamp,
+        (service, endpoint, signal): (&str, &str, &str),
+        is_anomaly: bool,
+    ) {
+        let row = (service, endpoint, signal);
+        let covers = |incident: &TruthIncident| incident.covers_row(kind, row);
+        let (decision, _) = self.decision(bucket, (service, endpoint), is_anomaly, covers);
+        if !self.methods.contains_key(method) {
+            self.methods.insert(method.to_owned(), KindTally::default());
+        }
+        if let Some(tally) = self.methods.get_mut(method) {
+            tally.push(kind, service, bucket, decision);
+        }
+    }
+
     /// What the truth says about a value of a service, a resource or endpoint, and a metric.
     fn decide(
         &mut self,
@@ -186,25 +210,41 @@ impl<'a> Evaluator<'a> {
         if !self.known.contains(service) {
             self.known.insert(service.to_owned());
         }
+        let covers = |incident: &TruthIncident| incident.covers(kind, service, resource, metric);
+        let (decision, found) = self.decision(bucket, (service, resource), flagged, covers);
+        for place in found.into_iter().filter(|_| flagged) {
+            if let Some(first) = self.first_flagged.get_mut(place) {
+                *first = Some(first.map_or(bucket, |first| first.min(bucket)));
+            }
+        }
+        self.kinds.push(kind, service, bucket, decision);
+        decision
+    }
+
+    /// What the truth says about a value, and the places of the incidents that cover it.
+    fn decision(
+        &self,
+        bucket: Timestamp,
+        (service, resource): (&str, &str),
+        flagged: bool,
+        covers: impl Fn(&TruthIncident) -> bool,
+    ) -> (Decision, Vec<usize>) {
         let end = bucket.plus(self.step);
-        let mut decision = Decision { flagged, ..Decision::default() };
+        let (mut decision, mut found) = (Decision { flagged, ..Decision::default() }, Vec::new());
         // a row is expected or affected by any incident that overlaps it
         for place in self.by_service.get(service).into_iter().flatten() {
             let Some(incident) = self.truth.incidents.get(*place) else { continue };
             if !incident.overlaps(bucket, end) {
                 continue;
             }
-            if incident.covers(kind, service, resource, metric) {
+            if covers(incident) {
                 decision.expected = true;
-                if let Some(first) = self.first_flagged.get_mut(*place).filter(|_| flagged) {
-                    *first = Some(first.map_or(bucket, |first| first.min(bucket)));
-                }
+                found.push(*place);
             } else {
                 decision.affected |= incident.affects(service, resource);
             }
         }
-        self.kinds.push(kind, service, bucket, decision);
-        decision
+        (decision, found)
     }
 
     /// The evaluation of the rows so far and of the detected incidents.
@@ -252,9 +292,24 @@ impl<'a> Evaluator<'a> {
             .collect();
         unknown.sort_unstable();
         unknown.dedup();
+        let kinds = self.kinds.finish();
+        let named = |method: &str, counts: Vec<KindCounts>| {
+            let of = |counts| MethodCounts { method: method.to_owned(), counts };
+            counts.into_iter().map(of).collect::<Vec<_>>()
+        };
+        let mut methods = Vec::new();
+        // the default's points stand beside the rows of the others where it was not one of them
+        if !self.methods.is_empty() && !self.methods.contains_key(DEFAULT) {
+            methods.append(&mut named(DEFAULT, kinds.clone()));
+        }
+        for (method, tally) in self.methods {
+            methods.append(&mut named(&method, tally.finish()));
+        }
+        MethodCounts::sort(&mut methods);
         let mut evaluation = Evaluation {
             rows: if self.has_requests { self.rows } else { self.points },
-            kinds: self.kinds.finish(),
+            kinds,
+            methods,
             unknown_services: unknown,
             incidents: counts,
             outcomes: truth.iter().zip(&self.first_flagged).map(outcome).collect(),

@@ -21,6 +21,10 @@
 //! endpoint of a metric's incident is its resource or its name. The counts of rows are those of
 //! requests, or of points where there are no requests.
 //!
+//! *Methods.* The judgements of other methods are counted by method and kind. A judgement is about all
+//! signals of a row: a row of metrics without a resource is expected by an incident of any of its
+//! service's metrics.
+//!
 //! *Delay* is counted from the start of the true incident to the moment at which the detector
 //! first reported it.
 
@@ -33,5 +37,5 @@ mod truth;
 pub use evaluation::{Culprits, Evaluation, IncidentCounts, RowCounts, TruthOutcome};
 pub use evaluator::{EvaluatedIncident, EvaluatedRow, Evaluator, evaluate};
 pub use scores::Scores;
-pub use telemetry::{JudgedKind, KindCounts};
+pub use telemetry::{JudgedKind, KindCounts, MethodCounts};
 pub use truth::{Truth, TruthIncident};

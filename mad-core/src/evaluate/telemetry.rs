@@ -44,9 +44,9 @@ impl JudgedKind {
         }
     }
 
-    /// The kind that an incident is limited to; `None` where its kind is a fault, such as `outage`,
-    /// that any telemetry can show.
-    pub(super) fn of_incident(kind: &str) -> Option<Self> {
+    /// The kind of a name, such as `request`. The kind of an incident that any telemetry can show,
+    /// such as `outage`, is none of them.
+    pub fn parse(kind: &str) -> Option<Self> {
         Some(match kind {
             "request" => Self::Request,
             "metric" => Self::Metric,
@@ -103,6 +103,27 @@ impl KindCounts {
         Self::new(self.kind, counts)
     }
 }
+
+/// Counts of one method and kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MethodCounts {
+    /// The method.
+    pub method: String,
+    /// Its counts of rows of one kind.
+    #[serde(flatten)]
+    pub counts: KindCounts,
+}
+
+impl MethodCounts {
+    /// By kind; within a kind the default comes first, and then the others by name.
+    pub(super) fn sort(all: &mut [Self]) {
+        let key = |one: &Self| (one.counts.kind, one.method != DEFAULT);
+        all.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.method.cmp(&b.method)));
+    }
+}
+
+/// Name of the default among methods.
+pub(super) const DEFAULT: &str = "default";
 
 /// What the truth and the detector say about one value.
 #[derive(Debug, Clone, Copy, Default)]
@@ -170,7 +191,7 @@ impl TruthIncident {
         resource: &str,
         metric: &str,
     ) -> bool {
-        match JudgedKind::of_incident(&self.kind) {
+        match JudgedKind::parse(&self.kind) {
             Some(own) if own != kind => false,
             Some(JudgedKind::Metric) if self.endpoint == metric => self.service == service,
             Some(JudgedKind::Log | JudgedKind::Event | JudgedKind::Trace) => {
@@ -178,5 +199,19 @@ impl TruthIncident {
             }
             _ => self.is_at(service, resource),
         }
+    }
+
+    /// The same for a judgement about all signals of a row. A row of metrics without a resource has
+    /// every metric of its service that has none.
+    pub(super) fn covers_row(
+        &self,
+        kind: JudgedKind,
+        (service, resource, signal): (&str, &str, &str),
+    ) -> bool {
+        let is_metric = kind == JudgedKind::Metric && resource.is_empty();
+        self.covers(kind, service, resource, signal)
+            || is_metric
+                && self.service == service
+                && JudgedKind::parse(&self.kind) == Some(JudgedKind::Metric)
     }
 }

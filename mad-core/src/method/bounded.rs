@@ -26,14 +26,21 @@ impl<T> Bounded<T> {
     }
 
     /// The state of the entity of a row, made by `make` if it is new; `None` if there is no place, or
-    /// if it cannot be made.
-    pub fn of(&mut self, row: &JudgedRow, make: impl FnOnce() -> Result<T>) -> Option<&mut T> {
+    /// if it cannot be made. A state that gives its place to another goes to `evicted`.
+    pub fn of(
+        &mut self,
+        row: &JudgedRow,
+        make: impl FnOnce() -> Result<T>,
+        evicted: impl FnOnce(T),
+    ) -> Option<&mut T> {
         let key = (Arc::clone(&row.entity), row.head.kind);
         if self.states.len() >= self.most && !self.states.contains_key(&key) {
             let oldest = self.states.iter().min_by_key(|(_, (last, _))| *last);
             let idle = oldest.filter(|(_, (last, _))| row.head.at.since(*last) >= HOUR);
             let idle = idle.map(|(key, _)| key.clone())?;
-            self.states.remove(&idle);
+            if let Some((_, state)) = self.states.remove(&idle) {
+                evicted(state);
+            }
         }
         let (last, state) = match self.states.entry(key) {
             Entry::Occupied(known) => known.into_mut(),

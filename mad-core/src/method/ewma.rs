@@ -162,7 +162,7 @@ impl EwmaRules {
         match row.head.kind {
             RowKind::Requests => {
                 let facts = row.requests.as_ref()?;
-                Some(self.endpoints.of(row, Endpoint::new)?.judge(row, facts))
+                Some(self.endpoints.of(row, Endpoint::new, drop)?.judge(row, facts))
             }
             RowKind::Metrics => self.judge_metrics(row),
             _ => None,
@@ -170,7 +170,7 @@ impl EwmaRules {
     }
 
     fn judge_metrics(&mut self, row: &JudgedRow) -> Option<Judgement> {
-        let known = self.metrics.of(row, || Ok(Vec::new()))?;
+        let known = self.metrics.of(row, || Ok(Vec::new()), drop)?;
         let mut worst: Option<Judgement> = None;
         for signal in &row.signals {
             if !known.iter().any(|(id, _)| *id == signal.id) {

@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::entities::ByEntity;
 use super::ewma::EwmaRules;
 use super::rules::{EventKindRule, LogLevelRule};
-use super::vector::{ForestRule, ZRule};
+use super::vector::{ForestRule, ModelRule, ZRule};
 use super::{Judgement, MemberSet, MethodName, MethodSummary, Opinion};
 use crate::error::{Error, Result};
 use crate::feature::RowKind;
 use crate::guard::JudgedRow;
+#[cfg(feature = "lstm")]
+use crate::lstm::{AutoencoderConfig, LstmAutoencoder};
 use crate::series::Entity;
+use crate::svm::{OneClassSvm, SvmConfig};
 use crate::telemetry::Change;
 use crate::time::Timestamp;
 
@@ -26,6 +30,9 @@ pub struct Member {
     pub weight: f64,
 }
 
+/// Most entities for which a method that fits a model has one.
+const MOST_MODELS: usize = 1_000;
+
 /// The chosen methods over the rows of a run.
 ///
 /// Rows come in the order in which a pipeline judges them. A row is judged by earlier rows only. With two
@@ -35,10 +42,10 @@ pub struct Member {
 ///
 /// # Bounds
 ///
-/// Each method holds state for at most `entities` entities, the Isolation Forest for at most 1,000. A
+/// Each method holds state for at most `entities` entities, those that fit a model for at most 1,000. A
 /// further entity takes the place of one without a row for an hour; if there is none, the method does
-/// not judge it. An entity takes 640 kB for the Isolation Forest, up to 40 kB for `zscore` and up to
-/// 150 kB for `ewma`.
+/// not judge it. An entity takes 640 kB for the Isolation Forest, 100 kB for each of the other models
+/// (more for a resource with many metrics), up to 40 kB for `zscore` and up to 150 kB for `ewma`.
 ///
 /// # Examples
 ///
@@ -68,8 +75,11 @@ pub struct Methods {
     members: Vec<Member>,
     entities: usize,
     ewma: EwmaRules,
-    zscore: ZRule,
-    forest: ForestRule,
+    zscore: ByEntity<ZRule>,
+    forest: ByEntity<ForestRule>,
+    svm: ByEntity<ModelRule<OneClassSvm>>,
+    #[cfg(feature = "lstm")]
+    lstm: ByEntity<ModelRule<LstmAutoencoder>>,
     log_level: LogLevelRule,
     event_kind: EventKindRule,
     tallies: Vec<Tally>,
@@ -102,16 +112,20 @@ impl Methods {
             }
         }
         if members.is_empty() {
-            let names = MethodName::MEMBERS.map(MethodName::as_str).join(", ");
-            return Err(Error::argument("scorers", "empty", &format!("all, or some of {names}")));
+            let expected = format!("all, or some of {}", MethodName::names());
+            return Err(Error::argument("scorers", "empty", &expected));
         }
+        let models = entities.min(MOST_MODELS);
         members.sort_by_key(|member| member.method);
         Ok(Self {
             members,
             entities,
             ewma: EwmaRules::new(entities)?,
-            zscore: ZRule::new(entities),
-            forest: ForestRule::new(entities)?,
+            zscore: ByEntity::new(ZRule, entities),
+            forest: ByEntity::new(ForestRule::new()?, models),
+            svm: ByEntity::new(ModelRule::new(SvmConfig::default()), models),
+            #[cfg(feature = "lstm")]
+            lstm: ByEntity::new(ModelRule::new(AutoencoderConfig::default()), models),
             log_level: LogLevelRule::new()?,
             event_kind: EventKindRule::new()?,
             tallies: vec![Tally::default(); MethodName::ALL.len()],
@@ -127,45 +141,76 @@ impl Methods {
     /// Judges a row and appends the opinions about it. Rows of whole services are not judged, because
     /// their requests are those of their endpoints.
     pub fn push(&mut self, row: &JudgedRow, out: &mut Vec<Opinion>) {
-        if row.head.kind == RowKind::Services {
-            return;
-        }
-        self.advance(row.head.at, out);
-        // The default stands in the summaries for comparison, also if it was not chosen.
-        if !self.has(MethodName::Default) {
-            self.tally(row.head.at, &row.entity, MethodName::Default, is_flagged(row));
-        }
-        let mut of_row = std::mem::take(&mut self.of_row);
-        for place in 0..self.members.len() {
-            let Some(member) = self.members.get(place).copied() else { continue };
-            let judged = match member.method {
-                MethodName::Default => Some(of_default(row)),
-                MethodName::Ewma => self.ewma.judge(row),
-                MethodName::Zscore => self.zscore.judge(row),
-                MethodName::IsolationForest => self.forest.judge(row),
-                MethodName::LogLevel => self.log_level.judge(row),
-                MethodName::EventKind | MethodName::Vote | MethodName::Weighted => None,
-            };
-            of_row.extend(judged.map(|judged| (member.method, judged)));
-        }
-        if of_row.len() > 1 {
-            let (vote, weighted) = self.ensembles(&of_row);
-            for (method, judged) in of_row.drain(..) {
-                self.note(row.head.at, &row.entity, method, judged, out);
+        self.push_all(std::slice::from_ref(row), 1, out);
+    }
+
+    /// Judges some rows, as [`Methods::push`] does one after another. With the feature `parallel`, up
+    /// to `workers` threads share the entities of the methods that judge each entity by itself; the
+    /// opinions are the same for any number.
+    pub fn push_all(&mut self, rows: &[JudgedRow], workers: usize, out: &mut Vec<Opinion>) {
+        let members = self.members.clone();
+        let by_entity = members.iter().map(|one| self.judge_all(one.method, rows, workers));
+        let mut by_entity: Vec<_> = by_entity.collect();
+        for (place, row) in rows.iter().enumerate() {
+            if row.head.kind == RowKind::Services {
+                continue;
             }
-            let (members, votes) = (vote.1, vote.2);
-            for (method, judged) in [(MethodName::Vote, vote.0), (MethodName::Weighted, weighted)] {
-                self.note(row.head.at, &row.entity, method, judged, out);
-                if let Some(last) = out.last_mut() {
-                    (last.members, last.votes) = (members, votes);
-                }
+            self.advance(row.head.at, out);
+            // The default stands in the summaries for comparison, also if it was not chosen.
+            if !self.has(MethodName::Default) {
+                self.tally(row.head.at, &row.entity, MethodName::Default, is_flagged(row));
             }
-        } else {
-            for (method, judged) in of_row.drain(..) {
-                self.note(row.head.at, &row.entity, method, judged, out);
+            let mut of_row = std::mem::take(&mut self.of_row);
+            for (member, judged) in members.iter().zip(&mut by_entity) {
+                let judged = match (member.method, judged) {
+                    (_, Some(judged)) => judged.get_mut(place).and_then(Option::take),
+                    (MethodName::Default, None) => Some(of_default(row)),
+                    (MethodName::Ewma, None) => self.ewma.judge(row),
+                    (MethodName::LogLevel, None) => self.log_level.judge(row),
+                    (_, None) => None,
+                };
+                of_row.extend(judged.map(|judged| (member.method, judged)));
+            }
+            self.note_row(row, &mut of_row, out);
+            self.of_row = of_row;
+        }
+    }
+
+    /// The judgements of a method that judges each entity by itself.
+    fn judge_all(
+        &mut self,
+        method: MethodName,
+        rows: &[JudgedRow],
+        workers: usize,
+    ) -> Option<Vec<Option<Judgement>>> {
+        match method {
+            MethodName::Zscore => Some(self.zscore.judge_all(rows, workers)),
+            MethodName::IsolationForest => Some(self.forest.judge_all(rows, workers)),
+            MethodName::OneClassSvm => Some(self.svm.judge_all(rows, workers)),
+            #[cfg(feature = "lstm")]
+            MethodName::LstmAutoencoder => Some(self.lstm.judge_all(rows, workers)),
+            _ => None,
+        }
+    }
+
+    /// Notes the judgements of a row, and those of the ensembles if there are two or more.
+    fn note_row(
+        &mut self,
+        row: &JudgedRow,
+        of_row: &mut Vec<(MethodName, Judgement)>,
+        out: &mut Vec<Opinion>,
+    ) {
+        let ensembles = (of_row.len() > 1).then(|| self.ensembles(of_row));
+        for of in of_row.drain(..) {
+            self.note(row.head.at, &row.entity, Some(row.head.kind), of, out);
+        }
+        let Some(((vote, members, votes), weighted)) = ensembles else { return };
+        for of in [(MethodName::Vote, vote), (MethodName::Weighted, weighted)] {
+            self.note(row.head.at, &row.entity, Some(row.head.kind), of, out);
+            if let Some(last) = out.last_mut() {
+                (last.members, last.votes) = (members, votes);
             }
         }
-        self.of_row = of_row;
     }
 
     /// Judges a change and appends the opinion about it.
@@ -173,7 +218,7 @@ impl Methods {
         if self.has(MethodName::EventKind) && change.check().is_ok() {
             let entity = Arc::new(Entity::new(change.service, change.name));
             let judged = self.event_kind.judge(change);
-            self.note(change.timestamp, &entity, MethodName::EventKind, judged, out);
+            self.note(change.timestamp, &entity, None, (MethodName::EventKind, judged), out);
         }
     }
 
@@ -181,7 +226,8 @@ impl Methods {
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Opinion>) {
         if self.has(MethodName::Ewma) {
             for (at, entity, judged) in self.ewma.silent(now) {
-                self.note(at, &entity, MethodName::Ewma, judged, out);
+                let of = (MethodName::Ewma, judged);
+                self.note(at, &entity, Some(RowKind::Requests), of, out);
             }
         }
     }
@@ -203,7 +249,11 @@ impl Methods {
             entities: tally.entities.len() as u64,
             first: tally.first.as_ref().map(|(at, _)| *at),
             first_entity: tally.first.as_ref().map(|(_, entity)| Arc::clone(entity)),
-            drifts: if method == MethodName::IsolationForest { self.forest.drifts() } else { 0 },
+            drifts: if method == MethodName::IsolationForest {
+                self.forest.rule.drifts()
+            } else {
+                0
+            },
         };
         used.map(summary).collect()
     }
@@ -263,8 +313,8 @@ impl Methods {
         &mut self,
         at: Timestamp,
         entity: &Arc<Entity>,
-        method: MethodName,
-        judgement: Judgement,
+        row_kind: Option<RowKind>,
+        (method, judgement): (MethodName, Judgement),
         out: &mut Vec<Opinion>,
     ) {
         self.tally(at, entity, method, judgement.is_anomaly);
@@ -275,6 +325,7 @@ impl Methods {
             judgement,
             members: MemberSet::default(),
             votes: MemberSet::default(),
+            row_kind,
         });
     }
 }
@@ -291,7 +342,10 @@ impl Member {
             return Err(Error::argument("scorer", text, expected));
         }
         let methods = match name.trim() {
-            "all" => MethodName::MEMBERS.into_iter().skip(1).collect(),
+            "all" => {
+                let built = MethodName::MEMBERS.into_iter().filter(|method| method.is_built());
+                built.filter(|method| *method != MethodName::Default).collect()
+            }
             name => vec![MethodName::parse(name)?],
         };
         Ok(methods.into_iter().map(|method| Self { method, weight }).collect())

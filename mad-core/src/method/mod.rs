@@ -10,6 +10,8 @@
 //! | `ewma` | requests, metrics | latency over 3 times its exponentially weighted mean, failed requests over 20 %, silence |
 //! | `zscore` | requests, metrics | a signal beyond 3 standard deviations |
 //! | `isolation_forest` | requests, metrics | the signals of a row are easily separated from those of earlier rows |
+//! | `one_class_svm` | requests, metrics | the signals of a row are outside the region of earlier rows |
+//! | `lstm_autoencoder` | requests, metrics | a network that has learnt to repeat earlier rows repeats it badly |
 //! | `log_level` | logs | an error line |
 //! | `event_kind` | changes | a restart |
 //!
@@ -17,10 +19,13 @@
 //! can be averaged.
 
 mod bounded;
+mod entities;
 mod ewma;
 mod methods;
 mod name;
 mod opinion;
+#[cfg(feature = "parallel")]
+mod parallel;
 mod rules;
 mod vector;
 

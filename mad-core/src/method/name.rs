@@ -16,6 +16,10 @@ pub enum MethodName {
     Zscore,
     /// An Isolation Forest over the signals of a row.
     IsolationForest,
+    /// A one-class support vector machine over the signals of a row.
+    OneClassSvm,
+    /// An LSTM autoencoder over the signals of the last ten rows; needs the feature `lstm`.
+    LstmAutoencoder,
     /// Error lines of logs.
     LogLevel,
     /// Changes that are restarts.
@@ -28,21 +32,25 @@ pub enum MethodName {
 
 impl MethodName {
     /// The methods that can be chosen.
-    pub const MEMBERS: [Self; 6] = [
+    pub const MEMBERS: [Self; 8] = [
         Self::Default,
         Self::Ewma,
         Self::Zscore,
         Self::IsolationForest,
+        Self::OneClassSvm,
+        Self::LstmAutoencoder,
         Self::LogLevel,
         Self::EventKind,
     ];
 
     /// All methods and ensembles, in the order of tables.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Default,
         Self::Ewma,
         Self::Zscore,
         Self::IsolationForest,
+        Self::OneClassSvm,
+        Self::LstmAutoencoder,
         Self::LogLevel,
         Self::EventKind,
         Self::Vote,
@@ -56,6 +64,8 @@ impl MethodName {
             Self::Ewma => "ewma",
             Self::Zscore => "zscore",
             Self::IsolationForest => "isolation_forest",
+            Self::OneClassSvm => "one_class_svm",
+            Self::LstmAutoencoder => "lstm_autoencoder",
             Self::LogLevel => "log_level",
             Self::EventKind => "event_kind",
             Self::Vote => "vote",
@@ -67,7 +77,7 @@ impl MethodName {
     ///
     /// # Errors
     ///
-    /// A name that none of [`MethodName::MEMBERS`] has.
+    /// A name that none of [`MethodName::MEMBERS`] has, or a method that this build lacks.
     ///
     /// ```
     /// use mad_core::method::MethodName;
@@ -77,11 +87,22 @@ impl MethodName {
     /// # Ok::<(), mad_core::Error>(())
     /// ```
     pub fn parse(name: &str) -> Result<Self> {
-        let found = Self::MEMBERS.into_iter().find(|method| method.as_str() == name);
-        found.ok_or_else(|| {
-            let names = Self::MEMBERS.map(Self::as_str).join(", ");
-            Error::argument("scorer", name, &names)
-        })
+        match Self::MEMBERS.into_iter().find(|method| method.as_str() == name) {
+            Some(method) if method.is_built() => Ok(method),
+            Some(_) => Err(Error::argument("scorer", name, "a build with the feature `lstm`")),
+            None => Err(Error::argument("scorer", name, &Self::names())),
+        }
+    }
+
+    /// Whether this build has the method.
+    pub const fn is_built(self) -> bool {
+        !matches!(self, Self::LstmAutoencoder) || cfg!(feature = "lstm")
+    }
+
+    /// The names of the methods that can be chosen.
+    pub(super) fn names() -> String {
+        let built = Self::MEMBERS.into_iter().filter(|method| method.is_built());
+        built.map(Self::as_str).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether it is an ensemble.
@@ -92,5 +113,29 @@ impl MethodName {
     /// The place in [`MethodName::ALL`].
     pub const fn index(self) -> usize {
         self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MethodName;
+
+    #[test]
+    fn a_method_that_the_build_lacks_is_refused_by_its_feature() {
+        let found = MethodName::parse("lstm_autoencoder");
+        if cfg!(feature = "lstm") {
+            assert_eq!(found.ok(), Some(MethodName::LstmAutoencoder));
+        } else {
+            let message = found.unwrap_err().to_string();
+            assert!(message.contains("the feature `lstm`"), "{message}");
+            assert!(!MethodName::names().contains("lstm"));
+        }
+    }
+
+    #[test]
+    fn places_are_those_of_the_list() {
+        for (place, method) in MethodName::ALL.into_iter().enumerate() {
+            assert_eq!(method.index(), place);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::MethodName;
+use crate::feature::RowKind;
 use crate::guard::Severity;
 use crate::score::{Score, score_of};
 use crate::series::Entity;
@@ -120,6 +121,21 @@ pub struct Opinion {
     pub members: MemberSet,
     /// Those of them that flagged it.
     pub votes: MemberSet,
+    /// Which telemetry the row was made from; `None` for a change.
+    pub row_kind: Option<RowKind>,
+}
+
+impl Opinion {
+    /// The kind of telemetry in files: `request`, `metric`, `log`, `trace`, or `event` for a change.
+    pub const fn kind(&self) -> &'static str {
+        match self.row_kind {
+            Some(RowKind::Requests | RowKind::Services) => "request",
+            Some(RowKind::Metrics) => "metric",
+            Some(RowKind::Logs) => "log",
+            Some(RowKind::Traces) => "trace",
+            None => "event",
+        }
+    }
 }
 
 /// What a method flagged in all rows.

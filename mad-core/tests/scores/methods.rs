@@ -169,17 +169,78 @@ fn ensembles_name_members_and_votes() {
         found.iter().find(|one: &&Opinion| one.at == minute(at) && one.method == method).unwrap()
     };
     let vote = of(170, MethodName::Vote);
-    assert_eq!(vote.members.names(), "ewma zscore isolation_forest");
+    let models = "isolation_forest one_class_svm lstm_autoencoder";
+    assert_eq!(vote.members.names(), format!("ewma zscore {models}"));
     assert!(vote.votes.len() >= 2 && vote.judgement.is_anomaly, "{vote:?}");
-    assert_eq!(vote.judgement.score, vote.votes.len() as f64 / 3.0);
-    let scores = [MethodName::Ewma, MethodName::Zscore, MethodName::IsolationForest]
-        .map(|method| of(170, method).judgement.score);
-    let mean = (scores[0] + 3.0 * scores[1] + scores[2]) / 5.0;
+    assert_eq!(vote.judgement.score, vote.votes.len() as f64 / 5.0);
+    let members = [
+        MethodName::Zscore,
+        MethodName::Ewma,
+        MethodName::IsolationForest,
+        MethodName::OneClassSvm,
+        MethodName::LstmAutoencoder,
+    ];
+    let scores = members.map(|method| of(170, method).judgement.score);
+    let mean = (2.0 * scores[0] + scores.iter().sum::<f64>()) / 7.0;
     assert!((of(170, MethodName::Weighted).judgement.score - mean).abs() < 1e-12);
-    // during the warm-up of the forest the others are the members
+    // during the warm-up of the models the others are the members
     assert_eq!(of(60, MethodName::Vote).members.names(), "ewma zscore");
     let weights: Vec<_> = methods.summaries().iter().map(|one| one.weight).collect();
-    assert_eq!(weights, [0.0, 1.0, 3.0, 1.0, 1.0, 1.0, 0.0, 0.0]);
+    assert_eq!(weights, [0.0, 1.0, 3.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0]);
+}
+
+/// Requests of several endpoints, more than have a place, some of which pause for more than an hour.
+fn many_endpoints() -> Vec<JudgedRow> {
+    let mut records = Vec::new();
+    for at in 0..290 {
+        for (place, endpoint) in ["/a", "/b", "/c", "/d", "/e"].into_iter().enumerate() {
+            if place == 1 && (60..200).contains(&at) || place == 4 && at < 150 {
+                continue;
+            }
+            for i in 0..3_i64 {
+                let time = minute(at).plus(i * 9_000_000_000);
+                let ms = if at == 250 { 900.0 } else { 50.0 + ((at * 37 + i * 11) % 23) as f64 };
+                records.push(Record::from(Request::new(time, "shop", endpoint, 200, ms)));
+            }
+        }
+        let cpu = 18.0 + (at * 31 % 11) as f64;
+        records.push(Record::from(MetricPoint::new(minute(at), "shop", "cpu", cpu)));
+    }
+    judged(&records)
+}
+
+#[test]
+fn any_number_of_workers_and_any_batches_give_the_same_opinions() {
+    let rows = many_endpoints();
+    // five places for six entities, so that one takes the place of another
+    let run = |workers: usize, batch: usize| {
+        let mut methods = Methods::new(&["all", "default"], 5).unwrap();
+        let mut out = Vec::new();
+        for rows in rows.chunks(batch) {
+            methods.push_all(rows, workers, &mut out);
+        }
+        format!("{out:?} {:?}", methods.summaries())
+    };
+    let expected = run(1, 1);
+    assert!(expected.contains("LstmAutoencoder") && expected.contains("/e"));
+    for (workers, batch) in [(1, 400), (2, 77), (2, usize::MAX), (8, 400), (8, usize::MAX)] {
+        assert_eq!(run(workers, batch), expected, "{workers} workers, batches of {batch}");
+    }
+}
+
+#[test]
+fn models_flag_a_distant_row_and_few_others() {
+    let slow = |at| if at == 270 { 2_000.0 } else { 100.0 + (at * 37 % 23) as f64 };
+    let (found, _) =
+        opinions(&["one_class_svm", "lstm_autoencoder"], &requests(0..280, slow, |_| 0));
+    for method in [MethodName::OneClassSvm, MethodName::LstmAutoencoder] {
+        let rows = found.iter().filter(|one| one.method == method).count();
+        assert_eq!(rows, 160, "the warm-up has 120 rows");
+        let flagged = flagged(&found, method);
+        assert!(flagged.iter().any(|one| one.0 == minute(270)), "{method:?}");
+        // a one-class SVM has a twentieth of usual rows outside
+        assert!(flagged.len() <= 25, "{method:?}: {}", flagged.len());
+    }
 }
 
 #[test]
@@ -219,6 +280,6 @@ fn names_and_weights_are_checked() {
     for name in ["ewma=0", "ewma=-1", "ewma=x", "ewma=inf", "ewma=1e10", "vote"] {
         assert!(fault(&[name]).contains("scorer"), "{name}");
     }
-    assert_eq!(Methods::new(&["all"], 10).unwrap().members().len(), 5);
+    assert_eq!(Methods::new(&["all"], 10).unwrap().members().len(), 7);
     assert_eq!(Methods::new(&["ewma", "ewma=2"], 10).unwrap().members()[0].weight, 2.0);
 }

@@ -35,14 +35,15 @@ struct Earlier {
 impl Intake {
     /// A pipeline over telemetry that is read to its end: a new one, or one that
     /// continues from `state`; with `learn`, it flags nothing. All counters start at zero. `scorers` are
-    /// the names of methods that judge its rows too.
+    /// the names of methods that judge its rows too, over `workers` threads.
     pub fn new(
         config: PipelineConfig,
         state: Option<&[u8]>,
         learn: bool,
         scorers: &[String],
+        workers: usize,
     ) -> PyResult<Self> {
-        let methods = MethodRun::new(scorers, config.limits.entities)?;
+        let methods = MethodRun::new(scorers, config.limits.entities, workers)?;
         let pipeline = match state {
             Some(state) => Pipeline::restore(config, state),
             None => Pipeline::new(config),

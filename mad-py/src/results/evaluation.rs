@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mad_core::evaluate::{EvaluatedIncident, Evaluator, Truth};
+use mad_core::evaluate::{EvaluatedIncident, Evaluator, JudgedKind, Truth};
 use mad_core::time::ZonePolicy;
 use mad_core::{FeatureConfig, Timestamp};
 use pyo3::prelude::*;
@@ -62,14 +62,15 @@ struct CulpritEntry {
 
 /// Precision, recall, F1, delay and culprit rank as JSON. `scored` are iterators over the bytes of
 /// scored files, of requests or metrics; `incidents_json` is incidents.json, `culprits_json` culprits.json, `truth_json`
-/// truth.json.
+/// truth.json; `methods` iterates over the bytes of methods.csv.
 #[pyfunction]
-#[pyo3(signature = (scored, incidents_json, culprits_json, truth_json))]
+#[pyo3(signature = (scored, incidents_json, culprits_json, truth_json, methods=None))]
 pub fn evaluate(
     scored: Vec<Bound<'_, PyAny>>,
     incidents_json: Option<&str>,
     culprits_json: Option<&str>,
     truth_json: &str,
+    methods: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
     let truth = Truth::from_json(truth_json).map_err(|error| to_py(&error))?;
     let incidents: IncidentsFile = match incidents_json {
@@ -97,6 +98,16 @@ pub fn evaluate(
             } else {
                 evaluator.push_row(bucket, service, file.text("endpoint"), flagged);
             }
+        }
+    }
+    if let Some(chunks) = methods {
+        let mut file = ScoredFile::open(chunks, &["bucket_ts", "service", "method", "kind"])?;
+        while file.next()? {
+            let kind = JudgedKind::parse(file.text("kind"))
+                .ok_or_else(|| value_error(format!("methods.csv: kind {:?}", file.text("kind"))))?;
+            let row = (file.text("service"), file.text("endpoint"), file.text("signal"));
+            let (bucket, method) = (file.bucket()?, file.text("method"));
+            evaluator.push_opinion(method, kind, bucket, row, file.flagged());
         }
     }
     let found = incidents
@@ -131,6 +142,13 @@ pub fn evaluate_report(
         let (service, resource) = (&entity.service, &entity.endpoint);
         let metric = signal.name.as_str();
         evaluator.push_point(point.at, service, resource, metric, signal.is_anomaly);
+    }
+    for opinion in &report.opinions.rows {
+        let (method, entity) = (opinion.method.as_str(), &opinion.entity);
+        if let Some(kind) = JudgedKind::parse(opinion.kind()) {
+            let row = (&*entity.service, &*entity.endpoint, &*opinion.judgement.signal);
+            evaluator.push_opinion(method, kind, opinion.at, row, opinion.judgement.is_anomaly);
+        }
     }
     let none = CulpritsFile::default();
     let found = incidents.incidents.into_iter().map(|entry| read(entry, &none));

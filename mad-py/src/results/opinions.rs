@@ -20,28 +20,27 @@ pub struct Opinions {
 pub struct MethodRun {
     methods: Methods,
     pub held: Vec<Opinion>,
+    workers: usize,
 }
 
 /// Checks the names of methods. Raises ValueError for a name or a weight that is not valid.
 #[pyfunction]
 pub fn check_scorers(names: Vec<String>) -> PyResult<()> {
-    MethodRun::new(&names, 1).map(|_| ())
+    MethodRun::new(&names, 1, 1).map(|_| ())
 }
 
 impl MethodRun {
-    /// The methods of some names; none without a name.
-    pub fn new(scorers: &[String], entities: usize) -> PyResult<Option<Self>> {
+    /// The methods of some names, over a number of threads; none without a name.
+    pub fn new(scorers: &[String], entities: usize, workers: usize) -> PyResult<Option<Self>> {
         if scorers.is_empty() {
             return Ok(None);
         }
         let methods = Methods::new(scorers, entities).map_err(|error| to_py(&error))?;
-        Ok(Some(Self { methods, held: Vec::new() }))
+        Ok(Some(Self { methods, held: Vec::new(), workers }))
     }
 
     pub fn push(&mut self, rows: &[JudgedRow]) {
-        for row in rows {
-            self.methods.push(row, &mut self.held);
-        }
+        self.methods.push_all(rows, self.workers, &mut self.held);
     }
 
     pub fn push_change(&mut self, change: &Change<'_>) {
@@ -84,6 +83,7 @@ impl Opinions {
             ("health", number(|one| one.health)),
             ("members", names(|row| row.members.names())),
             ("votes", names(|row| row.votes.names())),
+            ("kind", strings(rows().map(Opinion::kind))),
         ])
     }
 

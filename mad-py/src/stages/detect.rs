@@ -35,7 +35,7 @@ pub fn detect(
     let scorers = scorers.unwrap_or_default();
     let config = parse(config)?;
     let (zone, map) = (config.zone(), &ColumnMap::new(&config.intake));
-    let intake = Intake::new(config, state, learn, &scorers)?;
+    let intake = Intake::new(config, state, learn, &scorers, 1)?;
     let may_shorten = state.is_none() && !learn;
     let requests = requests.map(|table| RequestTable::read_mapped(table, zone, map)).transpose()?;
     let metrics = metrics.map(|table| MetricTable::read_mapped(table, zone, map)).transpose()?;
@@ -58,7 +58,7 @@ pub fn detect(
     detached(py, || {
         let mut intake = run(intake);
         if let Some(config) = intake.short_recording().filter(|_| may_shorten) {
-            intake = run(Intake::new(config, None, false, &scorers)?);
+            intake = run(Intake::new(config, None, false, &scorers, 1)?);
         }
         intake.finish();
         let judged = intake.judged();

@@ -58,9 +58,10 @@ impl DetectRun {
     /// `sort` holds all records and sorts them; `keep_rows` keeps rows for `report()`, not as CSV;
     /// `state` is that of the pipeline to go on from; to `learn` is to flag nothing; `names` are
     /// those of the sources, for messages and for services; `service` and `pattern` are options of
-    /// formats of other tools; `scorers` are methods that judge the rows too.
+    /// formats of other tools; `scorers` are methods that judge the rows too, over
+    /// `workers` threads.
     #[new]
-    #[pyo3(signature = (config, sources, sort=false, keep_rows=false, state=None, learn=false, names=None, service=None, pattern=None, scorers=None))]
+    #[pyo3(signature = (config, sources, sort=false, keep_rows=false, state=None, learn=false, names=None, service=None, pattern=None, scorers=None, workers=1))]
     #[allow(clippy::too_many_arguments, reason = "the options of a run")]
     fn new(
         config: Option<&Bound<'_, PyAny>>,
@@ -73,6 +74,7 @@ impl DetectRun {
         service: Option<String>,
         pattern: Option<String>,
         scorers: Option<Vec<String>>,
+        workers: usize,
     ) -> PyResult<Self> {
         let config = config::parse(config)?;
         let names = names.unwrap_or_default();
@@ -111,7 +113,7 @@ impl DetectRun {
         write_opinions_header(&mut methods);
         Ok(Self {
             sources: Sources::new(sources, &config, held),
-            intake: Intake::new(config, state, learn, &scorers.unwrap_or_default())?,
+            intake: Intake::new(config, state, learn, &scorers.unwrap_or_default(), workers)?,
             sort,
             features,
             scored,

@@ -1,12 +1,15 @@
 //! One series judged by a single scorer.
 
 use mad_core::forest::WindowedForestConfig;
+use mad_core::lstm::{AutoencoderConfig, LstmAutoencoder};
+use mad_core::model::{RowModel, WindowConfig, WindowedModel};
 use mad_core::score::{
     BinomialScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, EwmaScorer, ExtremeScorer,
     ForestScorer, GaugeScorer, LongScorer, MadConfig, MadScorer, Score, Scorer, SeasonalScorer,
     SeriesScore, ShiftScorer, SilenceScorer, SlopeScorer, ZScorer, neg_log10_sf,
 };
 use mad_core::series::Direction;
+use mad_core::svm::{OneClassSvm, SvmConfig};
 use mad_core::{Error, Sample, Timestamp};
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
@@ -52,6 +55,8 @@ pub fn scorer_names() -> Vec<&'static str> {
         "ewma",
         "zscore",
         "isolation_forest",
+        "one_class_svm",
+        "lstm_autoencoder",
     ]
 }
 
@@ -97,6 +102,8 @@ pub fn score_alone(
                 judge_from(ZScorer::new(MEAN_OF, both, Z)?, edge, rows)
             }
             "isolation_forest" => judge(ForestScorer::new(WindowedForestConfig::default())?, rows),
+            "one_class_svm" => judge_by::<OneClassSvm>(SvmConfig::default(), rows)?,
+            "lstm_autoencoder" => judge_by::<LstmAutoencoder>(AutoencoderConfig::default(), rows)?,
             _ => return Err(Error::argument("scorer", scorer, &scorer_names().join(", "))),
         })
     })?;
@@ -115,9 +122,30 @@ fn judge_from(
     threshold: f64,
     rows: impl Iterator<Item = (Timestamp, Sample)>,
 ) -> Columns {
+    columns(threshold, rows.map(|(at, sample)| scorer.observe(at, sample, threshold)))
+}
+
+/// The same by a model that is fitted on the newest values.
+fn judge_by<M: RowModel>(
+    config: M::Config,
+    rows: impl Iterator<Item = (Timestamp, Sample)>,
+) -> mad_core::Result<Columns> {
+    let mut model = WindowedModel::<M>::new(WindowConfig::default(), config)?;
+    let score = |(_, sample): (Timestamp, Sample)| {
+        let known = sample.value.is_finite().then(|| model.observe(&[sample.value])).flatten();
+        let Some(score) = known else { return Score::unknown() };
+        // the inverse of `Score::value`; only a score above one half is anomalous
+        let neg_log10_p = (NEG_LOG10_P * score / (1.0 - score)).min(300.0);
+        let most = if score > 0.5 { f64::MAX } else { NEG_LOG10_P.next_down() };
+        Score { neg_log10_p: neg_log10_p.min(most), points: 1, ..Score::unknown() }
+    };
+    Ok(columns(NEG_LOG10_P, rows.map(score)))
+}
+
+/// The columns of some scores.
+fn columns(threshold: f64, scores: impl Iterator<Item = Score>) -> Columns {
     let (mut columns, mut next) = (Columns::default(), 0);
-    for (place, (at, sample)) in rows.enumerate() {
-        let score = scorer.observe(at, sample, threshold);
+    for (place, score) in scores.enumerate() {
         let is_anomaly = place >= LEAST && score.neg_log10_p >= threshold;
         let neg_log10_p = score.neg_log10_p * (NEG_LOG10_P / threshold);
         let score = Score { neg_log10_p, ..score };

@@ -80,6 +80,13 @@ def size(text: str) -> int:
     return value
 
 
+def workers(text: str) -> int:
+    """A number of threads, 1 to 64."""
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 64")
+    return int(text)
+
+
 def add_json(command: argparse.ArgumentParser) -> None:
     """Adds the argument `--json` of commands that print one document."""
     command.add_argument("--json", action="store_true", help="print one JSON document")

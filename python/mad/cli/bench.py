@@ -37,8 +37,8 @@ def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentPars
         action="append",
         metavar="NAME",
         help="default (if none is given), mad, double_mad, long, seasonal, difference, "
-        "slope, shift, cusum, record, silence, binomial, gauge, ewma, zscore or isolation_forest; "
-        "repeatable",
+        "slope, shift, cusum, record, silence, binomial, gauge, ewma, zscore, "
+        "isolation_forest, one_class_svm or lstm_autoencoder; repeatable",
     )
     arguments.add_json(quality)
     quality.set_defaults(run=run)

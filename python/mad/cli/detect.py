@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
@@ -28,7 +29,13 @@ _OTHERS = {
 }
 _LEARNT = ("requests", "metrics")
 #: The models of an earlier system, and the methods that have their rules.
-MODELS = {"isolation": "isolation_forest", "zscore": "zscore", "all": "all"}
+MODELS = {
+    "isolation": "isolation_forest",
+    "zscore": "zscore",
+    "svm": "one_class_svm",
+    "lstm": "lstm_autoencoder",
+    "all": "all",
+}
 
 
 HELP = "find incidents in request logs and metrics"
@@ -83,14 +90,24 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="another method that judges the rows too: ewma, zscore, isolation_forest, log_level, "
-        "event_kind, the folder of mad train, default, or all but the default; NAME=2 gives a "
-        "weight; repeatable; writes methods.csv and changes nothing about incidents",
+        help="another method that judges the rows too: ewma, zscore, isolation_forest, "
+        "one_class_svm, lstm_autoencoder, log_level, event_kind, the folder of mad train, default, "
+        "or all but the default; NAME=2 gives a weight; repeatable; writes methods.csv and changes "
+        "nothing about incidents",
     )
     command.add_argument(
         "--models",
         metavar="NAME",
-        help="the option of an earlier system: isolation, zscore or all; the same as --scorer",
+        help="the option of an earlier system: isolation, zscore, svm, lstm or all; the same as "
+        "--scorer",
+    )
+    command.add_argument(
+        "--workers",
+        type=arguments.workers,
+        default=min(4, os.cpu_count() or 1),
+        metavar="N",
+        help="threads of the methods of --scorer, 1 to 64; changes speed only (default: one for "
+        "each processor, at most 4)",
     )
     command.add_argument(
         "--fail-on",
@@ -143,6 +160,7 @@ def run(args: argparse.Namespace) -> int:
         observer=Terminal(),
         layout=Layout(args.format, args.service, args.pattern),
         scorers=scorers,
+        workers=args.workers,
     )
     models.judge(outcome, trained)
     show(outcome, as_json=args.json, verbose=args.verbose)

@@ -12,7 +12,7 @@ from typing import Any
 from mad import _core, errors
 from mad.cli import arguments
 from mad.cli.output import print_json
-from mad.detection.directory import SCORED_METRICS
+from mad.detection.directory import METHODS, SCORED_METRICS
 from mad.evaluation import truth_json
 from mad.report import words
 from mad.sinks import files
@@ -20,9 +20,10 @@ from mad.sources.files import InputFile
 
 HELP = "compare a run with the truth"
 DESCRIPTION = (
-    "Prints precision and recall of rows, incidents and kinds of telemetry, delays and culprit "
-    "ranks. The truth is truth.json of mad simulate, a list of incidents or points, windows by "
-    "service as in NAB, or a CSV file with a column is_anomaly: docs/evaluation.md."
+    "Prints precision and recall of rows, incidents, kinds of telemetry and the methods of "
+    "--scorer, delays and culprit ranks. The truth is truth.json of mad simulate, a list of "
+    "incidents or points, windows by service as in NAB, or a CSV file with a column is_anomaly: "
+    "docs/evaluation.md."
 )
 
 
@@ -48,11 +49,14 @@ def run(args: argparse.Namespace) -> int:
     scored = [args.scored or str(Path(args.directory) / "scored.csv")]
     if args.directory is not None and (Path(args.directory) / SCORED_METRICS).exists():
         scored.append(str(Path(args.directory) / SCORED_METRICS))
+    methods = Path(args.directory or "") / METHODS
+    has_methods = args.directory is not None and methods.exists()
     result = evaluate(
         [InputFile(path).chunks() for path in scored],
         _text(args.incidents, args.directory, "incidents.json"),
         _text(args.culprits, args.directory, "culprits.json"),
         _truth(args.truth),
+        InputFile(str(methods)).chunks() if has_methods else None,
     )
     unknown = result["unknown_services"]
     if unknown:
@@ -82,8 +86,12 @@ def _text(given: str | None, directory: str | None, name: str) -> str | None:
 
 
 def evaluate(
-    scored: list[Iterable[bytes]], incidents: str | None, culprits: str | None, truth: str
+    scored: list[Iterable[bytes]],
+    incidents: str | None,
+    culprits: str | None,
+    truth: str,
+    methods: Iterable[bytes] | None = None,
 ) -> dict[str, Any]:
-    """Compares the results of a run with the truth."""
+    """Compares the results of a run with the truth; `methods` is methods.csv."""
     with errors.input_of("cannot evaluate"):
-        return dict(json.loads(_core.evaluate(scored, incidents, culprits, truth)))
+        return dict(json.loads(_core.evaluate(scored, incidents, culprits, truth, methods)))

@@ -18,7 +18,7 @@ REFUSED = {
     "models": _MODELS,
     "contamination": _MODELS,
     "batch_size": "`--batch-size` and the variable BATCH_SIZE have the same meaning",
-    "workers": "the core chooses the number of threads",
+    "workers": "give `mad detect --workers N`",
     "log_level": "give --verbose, or set the variable LOG_LEVEL",
     "llm_api_key": "explanations come from templates, and a secret does not belong in this file",
 }

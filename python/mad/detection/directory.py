@@ -94,6 +94,7 @@ def detect_into(
     observer: Observer | None = None,
     layout: Layout | None = None,
     scorers: Sequence[str] = (),
+    workers: int = 1,
 ) -> Outcome:
     """Reads all inputs in one pass and writes the result files to the directory `out`.
 
@@ -101,7 +102,7 @@ def detect_into(
     is JSON text. A path may be a folder; `layout` says how files of other tools
     are written. `resume` and `save` name files of saved state. Without `sort`, the run starts
     again with sorting when an input is not ordered by time. `scorers` are methods that judge the
-    rows too; their judgements are written to methods.csv.
+    rows too, over `workers` threads; their judgements are written to methods.csv.
 
     Raises `UsageError` for a configuration or state that is not valid, and for a directory that
     cannot be written; `InputError` for an input that cannot be read.
@@ -111,7 +112,7 @@ def detect_into(
     sources, repeated = once(plan.sources(inputs))
     watcher = observer or Observer()
     job = _Job(Path(out), config, mode, batch_size, report, save, watcher, sources, plan.layout)
-    job.scorers = tuple(scorers)
+    job.scorers, job.workers = tuple(scorers), workers
     past, again = once(plan.sources(history or {}))
     repeated += again
     stateful = bool(past or resume or save)
@@ -198,6 +199,8 @@ class _Job:
     layout: Layout
     scorers: Sequence[str] = ()
     """Names of methods that judge the rows too."""
+    workers: int = 1
+    """Threads of these methods."""
     adapts: bool = False
     """Whether a recording that is too short for its rows is read again with shorter ones."""
 
@@ -279,6 +282,7 @@ class _Job:
                 service=self.layout.service,
                 pattern=self.layout.pattern,
                 scorers=() if learn else self.scorers,
+                workers=self.workers,
             )
         except ValueError as error:
             what = "the saved state" if "state" in str(error) else "the configuration"

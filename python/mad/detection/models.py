@@ -47,7 +47,7 @@ def judge(outcome: Outcome, models: Sequence[tuple[str, Model]]) -> None:
             named = list(zip(rows["bucket_ts"], rows["service"], rows["endpoint"], strict=True))
             for (at, service, endpoint), score, flag in zip(named, scores, flags, strict=True):
                 verdict = ("true", "Warning") if flag else ("false", "Info")
-                numbers = (f"{score:.6g}", "", "", "", "", "", "", "", "")
+                numbers = (f"{score:.6g}", "", "", "", "", "", "", "", "", "request")
                 writer.writerow([at, service, endpoint, name, *verdict, *numbers])
             flagged = [one for one, flag in zip(named, flags, strict=True) if flag]
             document["methods"].append(_summary(name, len(named), flagged))

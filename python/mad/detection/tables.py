@@ -58,10 +58,11 @@ def detect(
     of the records of such files, and `pattern` the layout of log lines.
 
     `scorers` are other methods that judge the rows too: `ewma`, `zscore`, `isolation_forest`,
-    `log_level`, `event_kind`, `default`, or `all` but the default; `"ewma=2"` gives a weight. Their
-    judgements are in `report.methods` and `report.method_summaries`, with two ensembles where
-    several are chosen, and change nothing about incidents. docs/methods.md has their rules. They
-    learn from this input alone, not from `history`.
+    `one_class_svm`, `lstm_autoencoder`, `log_level`, `event_kind`, `default`, or `all` but the
+    default; `"ewma=2"` gives a weight. Their judgements are in `report.methods` and
+    `report.method_summaries`, with two ensembles where several are chosen, and change nothing about
+    incidents. docs/methods.md has their rules. They learn from this input alone, not from
+    `history`.
 
     Records that cannot be read are counted in `report.rejected` and stop nothing. Empty input gives
     a report without incidents.

@@ -319,11 +319,19 @@ def print_evaluation(out: Console, evaluation: Json) -> None:
         if isinstance(value, Mapping):
             say(out, _label(name), "bold")
             out.print(Padding(_pairs(value), (0, 0, 0, 2)))
+        elif name == "methods":
+            say(out, _label(name), "bold")
+            # the counts are in the document for machines
+            out.print(_records(value, _METHOD_FIGURES))
         elif _nested(value) and value:
             say(out, _label(name), "bold")
             out.print(_records(value[:_MOST_TRUTH]))
             if len(value) > _MOST_TRUTH:
                 out.print(f"{len(value) - _MOST_TRUTH:,} more with --json")
+
+
+#: The printed fields of each method and kind.
+_METHOD_FIGURES = ("method", "kind", "tp", "fp", "accuracy", "precision", "recall", "f1")
 
 
 def _nested(value: object) -> bool:
@@ -373,10 +381,11 @@ def _pairs(values: Json) -> Table:
     return table
 
 
-def _records(values: Sequence[Any]) -> Table:
-    names = list(dict.fromkeys(name for entry in values for name in entry))
+def _records(values: Sequence[Any], names: Sequence[str] = ()) -> Table:
+    """A table of records with some of their fields, or all."""
+    names = names or list(dict.fromkeys(name for entry in values for name in entry))
     table = _table(*(_label(name.removesuffix("_seconds")) for name in names))
-    for entry in values[:_LISTED]:
+    for entry in values:
         table.add_row(*(_figure(name, entry.get(name)) for name in names))
     return table
 

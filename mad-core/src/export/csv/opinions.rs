@@ -7,7 +7,7 @@ use crate::method::Opinion;
 pub fn write_opinions_header(out: &mut Vec<u8>) {
     out.extend_from_slice(
         b"bucket_ts,service,endpoint,method,is_anomaly,severity,score,signal,value,expected,\
-expected_low,expected_high,health,members,votes\n",
+expected_low,expected_high,health,members,votes,kind\n",
     );
 }
 
@@ -25,7 +25,7 @@ expected_low,expected_high,health,members,votes\n",
 /// let (mut opinions, mut out) = (Vec::new(), Vec::new());
 /// methods.push_change(&Change::new(Timestamp::from_seconds(0), "db", "restart"), &mut opinions);
 /// write_opinion(&opinions[0], &mut out);
-/// assert_eq!(out, b"1970-01-01T00:00:00Z,db,,event_kind,true,Warning,0.5,restart,1,0,0,0,,,\n");
+/// assert_eq!(out, b"1970-01-01T00:00:00Z,db,,event_kind,true,Warning,0.5,restart,1,0,0,0,,,,event\n");
 /// # Ok::<(), mad_core::Error>(())
 /// ```
 pub fn write_opinion(opinion: &Opinion, out: &mut Vec<u8>) {
@@ -42,5 +42,6 @@ pub fn write_opinion(opinion: &Opinion, out: &mut Vec<u8>) {
     }
     line.word(&opinion.members.names());
     line.word(&opinion.votes.names());
+    line.word(opinion.kind());
     line.end();
 }
