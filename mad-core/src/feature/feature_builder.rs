@@ -384,6 +384,11 @@ impl FeatureBuilder {
         self.watermarks().max().unwrap_or(self.requests.watermark())
     }
 
+    /// The watermark of requests and of the spans that count as requests; none before the first.
+    pub(crate) fn request_watermark(&self) -> Option<Timestamp> {
+        self.requests.newest().map(|_| self.requests.watermark())
+    }
+
     /// The watermark of each kind of which a record was taken.
     fn watermarks(&self) -> impl Iterator<Item = Timestamp> {
         let Self { requests, metrics, logs, .. } = self;

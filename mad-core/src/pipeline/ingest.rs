@@ -253,12 +253,16 @@ impl Ingest {
 
     /// Closes the traces that have waited long enough for their spans, or all where `all` is set,
     /// and adds the counts of their missing spans and their network gaps to the closed rows.
+    ///
+    /// Spans are requests, so the end of another kind, such as the log of a service that only logs its
+    /// errors, does not hold traces back.
     pub fn close_traces(&mut self, all: bool, config: &PipelineConfig, names: &mut Names) {
         let step = config.features.step_nanos();
-        let until = if all {
-            Timestamp::MAX
-        } else {
-            (self.watermark() - TraceProfiles::HOLD).floor(step) + TraceProfiles::HOLD
+        let of = |open: &Partition| open.features.request_watermark();
+        let until = match self.partitions.iter().filter_map(of).min() {
+            _ if all => Timestamp::MAX,
+            Some(at) => (at - TraceProfiles::HOLD).floor(step) + TraceProfiles::HOLD,
+            None => return,
         };
         let traces = self.profiles.close(until);
         super::trace_rows::add_rows(&traces, &self.profiles, step, names, &mut self.closed);

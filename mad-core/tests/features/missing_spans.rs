@@ -7,7 +7,7 @@ use mad_core::graph::TraceProfiles;
 use mad_core::simulate::{MeltTraces, SimulatedSpan, TraceScenario, Traces, TracesConfig};
 use mad_core::telemetry::SpanKind;
 use mad_core::time::{MINUTE, Timestamp};
-use mad_core::{Limits, Pipeline, PipelineConfig, Source, Update};
+use mad_core::{Limits, LogLine, Pipeline, PipelineConfig, Source, Update};
 
 const START: Timestamp = Timestamp::from_seconds(1_767_693_600);
 
@@ -129,6 +129,18 @@ fn many_missing_spans_are_an_explained_incident() {
         "{}",
         explanation.likely_causes[0]
     );
+}
+
+#[test]
+fn a_log_that_ends_does_not_hold_traces_back() {
+    let mut pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    let mut update = Update::default();
+    let line = LogLine::new(START, "frontend", "ERROR", "one failure at the beginning");
+    pipeline.push(line, &Source::at(1), &mut update);
+    // judged while spans come, before the end
+    feed(&mut pipeline, &spans());
+    let services: Vec<&str> = pipeline.incidents().iter().map(|one| &*one.entity.service).collect();
+    assert_eq!(services, ["cache-service"]);
 }
 
 #[test]
