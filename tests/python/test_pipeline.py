@@ -58,10 +58,12 @@ def without_reading(report: mad.Report) -> dict[str, Any]:
     assert reading["read"]["requests"]["rejected"] == document["rejected"]
     assert reading["problem"] is None
     assert [reading[name] for name in ("lost_services", "warnings", "levels")] == [[], [], []]
+    # the small charts of all endpoints
+    assert reading["overview"]["endpoints"]
     return document
 
 
-READING = ("accepted", "problem", "lost_services", "warnings", "levels", "read")
+READING = ("accepted", "problem", "lost_services", "warnings", "levels", "read", "overview")
 
 
 def assert_same(pipeline: mad.Pipeline, updates: list[mad.Update], report: mad.Report) -> None:
