@@ -26,16 +26,12 @@ pub struct Member {
     /// Number of its flagged rows.
     pub rows: u64,
     /// Requests in its flagged rows.
-    #[serde(default)]
     pub requests: u64,
     /// Requests that failed in its flagged rows.
-    #[serde(default)]
     pub errors: u64,
     /// Those of them without a response.
-    #[serde(default)]
     pub no_response: u64,
     /// The most frequent statuses in its flagged rows that are no success.
-    #[serde(default)]
     pub statuses: StatusCounts,
     /// The largest `-log10 p` of a row.
     pub neg_log10_p: f64,
