@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use mad_core::export::prometheus_text;
 use mad_core::forest::WindowedForestConfig;
+use mad_core::model::WindowConfig;
 use mad_core::score::{
     BinomialScorer, CusumScorer, DifferenceScorer, DoubleMadScorer, ErrorSpikeScorer, EwmaScorer,
     ExtremeScorer, ForestScorer, GaugeScorer, Learn, LimitScorer, LongScorer, MadConfig, MadScorer,
@@ -210,7 +211,8 @@ pub fn observe(data: &[u8]) {
     let window = Duration::from_secs(300);
     add(ErrorSpikeScorer::new(0.2, 5, window).map(|one| Box::new(one) as _));
     add(LimitScorer::new(1.0).map(|one| Box::new(one) as _));
-    let forest = WindowedForestConfig { window: 32, every: 16, warm_up: 8, ..Default::default() };
+    let window = WindowConfig { rows: 32, every: 16, warm_up: 8 };
+    let forest = WindowedForestConfig { window, ..Default::default() };
     add(ForestScorer::new(forest).map(|one| Box::new(one) as _));
     scorers.push(Box::new(ExtremeScorer::new(both)));
     let mut at = Timestamp::from_seconds(1_767_693_600);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ForestConfig, IsolationForest};
 use crate::error::{Error, Result};
-use crate::limits::MAX_WINDOW;
+use crate::model::WindowConfig;
 
 /// Settings of a [`WindowedForest`].
 ///
@@ -17,25 +17,15 @@ use crate::limits::MAX_WINDOW;
 /// use mad_core::forest::WindowedForestConfig;
 ///
 /// let config = WindowedForestConfig::default();
-/// assert_eq!((config.window, config.every, config.warm_up), (400, 200, 120));
+/// assert_eq!((config.forest.trees, config.window.rows), (100, 400));
 /// assert!(config.validate().is_ok());
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct WindowedForestConfig {
     /// The forest.
     pub forest: ForestConfig,
-    /// Rows that it is fitted on, 2 to 100,000.
-    pub window: usize,
-    /// Rows after which it is fitted again, 1 or more.
-    pub every: usize,
-    /// Rows before it is first fitted, 2 to `window`.
-    pub warm_up: usize,
-}
-
-impl Default for WindowedForestConfig {
-    fn default() -> Self {
-        Self { forest: ForestConfig::default(), window: 400, every: 200, warm_up: 120 }
-    }
+    /// The rows that it is fitted on, and when.
+    pub window: WindowConfig,
 }
 
 impl WindowedForestConfig {
@@ -46,17 +36,7 @@ impl WindowedForestConfig {
     /// Names the first field out of its range.
     pub fn validate(&self) -> Result<()> {
         self.forest.validate()?;
-        if !(2..=MAX_WINDOW).contains(&self.window) {
-            return Err(Error::config("forest.window", self.window, "2 to 100000"));
-        }
-        if self.every == 0 {
-            return Err(Error::config("forest.every", self.every, "1 or more"));
-        }
-        if !(2..=self.window).contains(&self.warm_up) {
-            let range = format!("2 to {}, the window", self.window);
-            return Err(Error::config("forest.warm_up", self.warm_up, &range));
-        }
-        Ok(())
+        self.window.validate()
     }
 }
 
@@ -81,7 +61,7 @@ impl ForestDrift {
 ///
 /// # Method
 ///
-/// The forest is fitted on the last `window` rows, first after `warm_up` rows and then after each
+/// The forest is fitted on the last `rows` rows, first after `warm_up` rows and then after each
 /// `every` rows. Each row is scored by a forest of earlier rows only.
 ///
 /// When it is fitted again, the rows since the last fit are compared with the older rows of the window,
@@ -142,13 +122,13 @@ impl WindowedForest {
     /// Learns a row, and fits the forest if enough rows have come. Returns the comparison of the rows
     /// since the last fit with those before them, each time that the forest is fitted again.
     pub fn learn(&mut self, row: &[f64]) -> Option<ForestDrift> {
-        if self.rows.len() == self.config.window {
+        if self.rows.len() == self.config.window.rows {
             self.rows.pop_front();
         }
         self.rows.push_back(row.iter().copied().map(known).collect());
         self.since += 1;
         let is_first = self.forest.is_none();
-        let needed = if is_first { self.config.warm_up } else { self.config.every };
+        let needed = if is_first { self.config.window.warm_up } else { self.config.window.every };
         if self.since < needed {
             return None;
         }
@@ -229,8 +209,8 @@ impl WindowedForest {
     /// A setting out of its range, a window that is too long, or a damaged forest.
     pub fn check(&self) -> Result<()> {
         self.config.validate()?;
-        if self.rows.len() > self.config.window {
-            return Err(Error::config("forest.window", self.rows.len(), "the configured window"));
+        if self.rows.len() > self.config.window.rows {
+            return Err(Error::config("window.rows", self.rows.len(), "the configured rows"));
         }
         self.forest.as_ref().map_or(Ok(()), IsolationForest::check)
     }

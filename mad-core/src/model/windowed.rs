@@ -1,6 +1,7 @@
 //! A model that is fitted again and again on the newest rows of a stream.
 
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::limits::MAX_WINDOW;
@@ -13,22 +14,22 @@ use crate::limits::MAX_WINDOW;
 /// use mad_core::model::WindowConfig;
 ///
 /// let config = WindowConfig::default();
-/// assert_eq!((config.window, config.every, config.warm_up), (400, 200, 120));
+/// assert_eq!((config.rows, config.every, config.warm_up), (400, 200, 120));
 /// assert!(config.validate().is_ok());
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowConfig {
     /// Rows that the model is fitted on, 2 to 100,000.
-    pub window: usize,
+    pub rows: usize,
     /// Rows after which it is fitted again, 1 or more.
     pub every: usize,
-    /// Rows before it is first fitted, 2 to `window`.
+    /// Rows before it is first fitted, 2 to `rows`.
     pub warm_up: usize,
 }
 
 impl Default for WindowConfig {
     fn default() -> Self {
-        Self { window: 400, every: 200, warm_up: 120 }
+        Self { rows: 400, every: 200, warm_up: 120 }
     }
 }
 
@@ -39,14 +40,14 @@ impl WindowConfig {
     ///
     /// Names the first field out of its range.
     pub fn validate(&self) -> Result<()> {
-        if !(2..=MAX_WINDOW).contains(&self.window) {
-            return Err(Error::config("window.window", self.window, "2 to 100000"));
+        if !(2..=MAX_WINDOW).contains(&self.rows) {
+            return Err(Error::config("window.rows", self.rows, "2 to 100000"));
         }
         if self.every == 0 {
             return Err(Error::config("window.every", self.every, "1 or more"));
         }
-        if !(2..=self.window).contains(&self.warm_up) {
-            let range = format!("2 to {}, the window", self.window);
+        if !(2..=self.rows).contains(&self.warm_up) {
+            let range = format!("2 to {}, the rows", self.rows);
             return Err(Error::config("window.warm_up", self.warm_up, &range));
         }
         Ok(())
@@ -73,7 +74,7 @@ pub trait RowModel: Sized {
     fn rows_before(&self) -> usize;
 }
 
-/// A model over the newest rows of a stream: it is fitted on the last `window` rows, first after
+/// A model over the newest rows of a stream: it is fitted on the last `rows` rows, first after
 /// `warm_up` rows and then after each `every` rows. Each row is scored by a model of earlier rows only.
 ///
 /// # Examples
@@ -121,8 +122,8 @@ impl<M: RowModel> WindowedModel<M> {
             let last: Vec<&[f64]> = self.rows.iter().skip(from).map(Vec::as_slice).collect();
             model.score(&last)
         });
-        if self.rows.len() >= 2 * self.window.window {
-            self.rows.drain(..self.window.window);
+        if self.rows.len() >= 2 * self.window.rows {
+            self.rows.drain(..self.window.rows);
         }
         self.since += 1;
         let needed = if self.model.is_none() { self.window.warm_up } else { self.window.every };
@@ -140,7 +141,7 @@ impl<M: RowModel> WindowedModel<M> {
 
     /// Fits the model to the window. It stays as it was where that is not possible.
     fn fit(&mut self) {
-        let from = self.rows.len().saturating_sub(self.window.window);
+        let from = self.rows.len().saturating_sub(self.window.rows);
         let rows = self.rows.get(from..).unwrap_or_default();
         let features = rows.iter().map(Vec::len).max().unwrap_or(0);
         let value = |(row, feature): (usize, usize)| {

@@ -1,6 +1,7 @@
 //! The Isolation Forest: scores, bad input, repetition, windows and drift.
 
 use mad_core::forest::{ForestConfig, IsolationForest, WindowedForest, WindowedForestConfig};
+use mad_core::model::WindowConfig;
 use ndarray::{Array2, array};
 
 /// Rows of noise that is the same in every run, around 0 with a spread of 1.
@@ -145,9 +146,13 @@ fn a_restored_forest_is_checked_and_scores_the_same() {
     serde_json::from_str::<IsolationForest>(&damaged).unwrap().check().unwrap_err();
 }
 
-fn windowed(window: usize, every: usize, warm_up: usize) -> WindowedForest {
-    let config = WindowedForestConfig { window, every, warm_up, ..WindowedForestConfig::default() };
-    WindowedForest::new(config).unwrap()
+fn config(rows: usize, every: usize, warm_up: usize) -> WindowedForestConfig {
+    let window = WindowConfig { rows, every, warm_up };
+    WindowedForestConfig { window, ..WindowedForestConfig::default() }
+}
+
+fn windowed(rows: usize, every: usize, warm_up: usize) -> WindowedForest {
+    WindowedForest::new(config(rows, every, warm_up)).unwrap()
 }
 
 #[test]
@@ -199,9 +204,8 @@ fn a_window_takes_missing_values_and_rows_of_other_lengths() {
     let restored: WindowedForest = serde_json::from_str(&text).unwrap();
     restored.check().unwrap();
     assert_eq!(restored.score(&[2.0, 2.0]), forest.score(&[2.0, 2.0]));
-    for (window, every, warm_up) in [(1, 1, 1), (10, 0, 5), (10, 1, 11), (10, 1, 1)] {
-        let config =
-            WindowedForestConfig { window, every, warm_up, ..WindowedForestConfig::default() };
-        assert!(WindowedForest::new(config).is_err(), "{window} {every} {warm_up}");
+    for (rows, every, warm_up) in [(1, 1, 1), (10, 0, 5), (10, 1, 11), (10, 1, 1)] {
+        let config = config(rows, every, warm_up);
+        assert!(WindowedForest::new(config).is_err(), "{rows} {every} {warm_up}");
     }
 }

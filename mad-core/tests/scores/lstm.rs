@@ -134,7 +134,7 @@ fn bad_settings_and_shapes_are_refused_by_name() {
 
 #[test]
 fn a_window_scores_a_row_by_the_rows_before_it() {
-    let config = WindowConfig { window: 60, every: 60, warm_up: 40 };
+    let config = WindowConfig { rows: 60, every: 60, warm_up: 40 };
     let mut model: WindowedModel<LstmAutoencoder> =
         WindowedModel::new(config, AutoencoderConfig { epochs: 20, ..SMALL }).unwrap();
     let rows = rhythm(140);

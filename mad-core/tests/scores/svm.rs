@@ -116,7 +116,7 @@ fn a_scaler_standardises_known_values() {
 
 #[test]
 fn a_window_is_fitted_after_the_warm_up_and_again_and_forgets() {
-    let config = WindowConfig { window: 100, every: 50, warm_up: 60 };
+    let config = WindowConfig { rows: 100, every: 50, warm_up: 60 };
     let mut model: WindowedModel<OneClassSvm> =
         WindowedModel::new(config, SvmConfig::default()).unwrap();
     let row = |i: usize, level: f64| [level + (i * 37 % 50) as f64, (i * i * 11 % 41) as f64];
@@ -134,7 +134,7 @@ fn a_window_is_fitted_after_the_warm_up_and_again_and_forgets() {
     // a row with a new feature, and a short one
     assert!(model.observe(&[1_025.0, 21.0, 3.0]).is_some() && model.observe(&[]).is_some());
     for wrong in [
-        WindowConfig { window: 1, ..config },
+        WindowConfig { rows: 1, ..config },
         WindowConfig { every: 0, ..config },
         WindowConfig { warm_up: 101, ..config },
     ] {
