@@ -19,6 +19,7 @@ mod precedence;
 mod quiet;
 mod ranker;
 mod ranking;
+mod requests;
 mod series;
 mod shared_move;
 mod timeline;
