@@ -258,11 +258,13 @@ impl Ingest {
     /// errors, does not hold traces back.
     pub fn close_traces(&mut self, all: bool, config: &PipelineConfig, names: &mut Names) {
         let step = config.features.step_nanos();
-        let of = |open: &Partition| open.features.request_watermark();
-        let until = match self.partitions.iter().filter_map(of).min() {
-            _ if all => Timestamp::MAX,
-            Some(at) => (at - TraceProfiles::HOLD).floor(step) + TraceProfiles::HOLD,
-            None => return,
+        let watermark = |open: &Partition| open.features.request_watermark();
+        let until = if all {
+            Timestamp::MAX
+        } else if let Some(at) = self.partitions.iter().filter_map(watermark).min() {
+            (at - TraceProfiles::HOLD).floor(step) + TraceProfiles::HOLD
+        } else {
+            return;
         };
         let traces = self.profiles.close(until);
         super::trace_rows::add_rows(&traces, &self.profiles, step, names, &mut self.closed);

@@ -142,7 +142,8 @@ pub(super) fn by_service(gaps: &[CallGap]) -> Vec<(Arc<str>, Effect)> {
     }
     let of = |[served, out]: [Vec<Effect>; 2]| {
         let all: Vec<Effect> = served.iter().chain(&out).copied().collect();
-        let out = node(&out).filter(|_| out.iter().filter(|gap| gap.size > SLOW).count() > 1);
+        let several = out.iter().filter(|gap| gap.size > SLOW).count() > 1;
+        let out = if several { node(&out) } else { None };
         let sides = [node(&served), out, node(&all)].into_iter().flatten();
         sides.max_by(|a, b| a.size.total_cmp(&b.size))
     };

@@ -162,10 +162,11 @@ pub(super) fn candidates<'a>(
                         .map(|earlier| earlier.size / (earlier.size + HALF_EXPLAINS)),
                 )
                 .fold(0.0, f64::max);
-            // metrics of callees do not explain spans, waits and log lines; log lines of callees explain
-            // log lines, because a failed call ends the caller's work too
-            let reached = graph.reached(service).unwrap_or_default();
-            let in_logs = reached
+            // log lines of all that is called explain log lines, because a failed call ends the caller's
+            // work too
+            let has_lines = list.iter().any(|charge| charge.series.kind == MetricKind::Logs);
+            let reached = has_lines.then(|| graph.reached(service)).flatten().unwrap_or_default();
+            let by_lines = reached
                 .into_iter()
                 .filter(|callee| callee != service && explains(callee, service))
                 .filter_map(|callee| charges.get(callee))
@@ -173,8 +174,9 @@ pub(super) fn candidates<'a>(
                 .fold(0.0, f64::max);
             let left = |charge: &Charge<'_>| {
                 let explained = match charge.series.kind {
-                    MetricKind::Logs => in_logs,
-                    kind if kind.is_direct() => 0.0,
+                    MetricKind::Logs => by_lines,
+                    // nothing explains slow calls
+                    MetricKind::Calls => 0.0,
                     _ => explained,
                 };
                 let applies = config.applies(RankerPart::CalleeExplanation);
