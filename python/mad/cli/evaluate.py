@@ -65,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(result)
     else:
-        from mad.report import terminal, text
+        from mad.report import evaluation_text, terminal
 
-        text.print_evaluation(terminal.console(), result)
+        evaluation_text.print_evaluation(terminal.console(), result)
     return errors.FINE
 
 

@@ -34,14 +34,16 @@ def say(out: Console, line: str, style: str = "") -> None:
     out.print(Text(words.visible(line), style=style))
 
 
-def _table(*columns: str, right: Sequence[str] = ()) -> Table:
+def new_table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """A table without a frame; columns in `right` hold numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
 
 
-def _title(out: Console, line: str) -> None:
+def say_title(out: Console, line: str) -> None:
+    """Prints the title of a section under an empty line."""
     out.print()
     out.print(Text(line, style="bold"))
 
@@ -80,8 +82,8 @@ def print_detection(out: Console, document: Json, seconds: float, *, verbose: bo
     _print_suppressed(out, document)
     _print_methods(out, document)
     if verbose and document.get("counters"):
-        _title(out, "Counters")
-        out.print(_pairs(document["counters"]))
+        say_title(out, "Counters")
+        out.print(pairs(document["counters"]))
 
 
 def _print_methods(out: Console, document: Json) -> None:
@@ -89,9 +91,11 @@ def _print_methods(out: Console, document: Json) -> None:
     found: Sequence[Json] = document.get("methods") or []
     if not found:
         return
-    _title(out, "Other methods")
+    say_title(out, "Other methods")
     right = ["Rows", "Flagged", "Share", "Entities"]
-    table = _table("Method", "Rows", "Flagged", "Share", "Entities", "First flagged", right=right)
+    table = new_table(
+        "Method", "Rows", "Flagged", "Share", "Entities", "First flagged", right=right
+    )
     for one in found:
         first = times.time_or_none(one.get("first"))
         where = words.entity(one["first_entity"]) if one.get("first_entity") else ""
@@ -140,8 +144,8 @@ def _print_rejected(out: Console, document: Json) -> None:
     rejected = document.get("rejected") or {}
     if not rejected.get("total"):
         return
-    _title(out, summary.rejected_line(document))
-    table = _table("Records", "Problem", "First at", "Found", "What to do", right=["Records"])
+    say_title(out, summary.rejected_line(document))
+    table = new_table("Records", "Problem", "First at", "Found", "What to do", right=["Records"])
     counts = sorted((rejected.get("counts") or {}).items(), key=lambda item: -item[1])
     for reason, number in counts:
         first: Json = next(
@@ -159,13 +163,13 @@ def _print_rejected(out: Console, document: Json) -> None:
 
 
 def _print_incidents(out: Console, found: Sequence[Json], document: Json) -> None:
-    _title(out, words.plural(len(found), "incident") + ", newest first")
+    say_title(out, words.plural(len(found), "incident") + ", newest first")
     step = float(document.get("step_seconds") or 60)
     dated = not summary.same_day(document)
     # Long names need the width of the id column; ids then stand below the severities.
     crowded = any(len(words.entity(incident)) > _LONG_NAME for incident in found[:_LISTED])
     columns = ["Severity", "Where", "When", "What", "Culprit", "Id"]
-    table = _table(*columns[: -1 if crowded else None])
+    table = new_table(*columns[: -1 if crowded else None])
     table.columns[0].no_wrap = table.columns[-1].no_wrap = True
     if crowded:
         table.columns[-1].no_wrap = False
@@ -225,19 +229,19 @@ def print_incident(out: Console, incident: Json, *, full: bool) -> None:
 
 def print_ranking(out: Console, ranking: Json) -> None:
     """Prints the likely culprits with their evidence, best first."""
-    from mad.report.html import expected
+    from mad.report.incident_section import expected
 
     culprits = ranking.get("culprits") or []
     at, minutes = times.time_or_none(ranking.get("at")), ranking.get("minutes")
     if at is not None and words.is_number(minutes):
         before = times.length(minutes * 60)
-        _title(out, f"Likely culprits in the {before} before {times.moment(at)}")
+        say_title(out, f"Likely culprits in the {before} before {times.moment(at)}")
     else:
-        _title(out, "Likely culprits")
+        say_title(out, "Likely culprits")
     if not culprits:
         say(out, "None: no endpoint stands out in this time range.")
         return
-    table = _table("", "Culprit", "Since", "Signal", "Value", "Expected", "z", "Rows", "Score")
+    table = new_table("", "Culprit", "Since", "Signal", "Value", "Expected", "z", "Rows", "Score")
     for place, culprit in enumerate(culprits, start=1):
         onset = times.time_or_none(culprit.get("onset"))
         score = culprit.get("score")
@@ -263,8 +267,8 @@ def _print_suppressed(out: Console, document: Json) -> None:
     rows = summary.suppressed(document)
     if not rows:
         return
-    _title(out, "Suppressed: deviating rows that were not flagged")
-    table = _table("Rows", "Reason", "What it means", right=["Rows"])
+    say_title(out, "Suppressed: deviating rows that were not flagged")
+    table = new_table("Rows", "Reason", "What it means", right=["Rows"])
     for name, sentence, count in rows:
         table.add_row(words.count(count), Text(name), Text(sentence))
     out.print(table)
@@ -273,7 +277,7 @@ def _print_suppressed(out: Console, document: Json) -> None:
 def print_states(out: Console, states: Sequence[Json]) -> None:
     """Prints the state of entities, or whether their rows were flagged, with the reason."""
     dated = any("state" in state for state in states)
-    table = _table("Where", "State" if dated else "Flagged", "Why", "Since" if dated else "Row")
+    table = new_table("Where", "State" if dated else "Flagged", "Why", "Since" if dated else "Row")
     table.columns[0].ratio, table.columns[2].ratio = 2, 5
     for state in states:
         status = summary.status(state)
@@ -296,7 +300,7 @@ def print_truth(out: Console, rows: int, truth: Sequence[Json], kind: str = "req
     out.print(f"{words.plural(rows, kind)} simulated with {words.plural(len(truth), 'incident')}.")
     if not truth:
         return
-    table = _table("Where", "When", "Kind")
+    table = new_table("Where", "When", "Kind")
     for entry in truth[:_MOST_TRUTH]:
         start, end = (times.time_or_none(entry.get(key)) for key in ("start", "end"))
         table.add_row(
@@ -307,37 +311,6 @@ def print_truth(out: Console, rows: int, truth: Sequence[Json], kind: str = "req
     out.print(table)
     if len(truth) > _MOST_TRUTH:
         out.print(f"{len(truth) - _MOST_TRUTH:,} more in truth.json")
-
-
-def print_evaluation(out: Console, evaluation: Json) -> None:
-    """Prints all results of an evaluation, by section."""
-    _title(out, "Compared with the truth")
-    plain = {key: value for key, value in evaluation.items() if value and not _nested(value)}
-    if plain:
-        out.print(_pairs(plain))
-    for name, value in evaluation.items():
-        if isinstance(value, Mapping):
-            say(out, _label(name), "bold")
-            out.print(Padding(_pairs(value), (0, 0, 0, 2)))
-        elif name == "methods":
-            say(out, _label(name), "bold")
-            # the counts are in the document for machines
-            out.print(_records(value, _METHOD_FIGURES))
-        elif _nested(value) and value:
-            say(out, _label(name), "bold")
-            out.print(_records(value[:_MOST_TRUTH]))
-            if len(value) > _MOST_TRUTH:
-                out.print(f"{len(value) - _MOST_TRUTH:,} more with --json")
-
-
-#: The printed fields of each method and kind.
-_METHOD_FIGURES = ("method", "kind", "tp", "fp", "accuracy", "precision", "recall", "f1")
-
-
-def _nested(value: object) -> bool:
-    return isinstance(value, Mapping) or (
-        isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value)
-    )
 
 
 _LABELS = {
@@ -351,11 +324,13 @@ _LABELS = {
 }
 
 
-def _label(name: object) -> str:
+def label(name: object) -> str:
+    """The name of a figure."""
     return _LABELS.get(str(name)) or words.visible(name).replace("_", " ").capitalize()
 
 
-def _figure(name: str, value: object) -> Text:
+def figure(name: str, value: object) -> Text:
+    """The value of a figure."""
     if value is None:
         return Text(words.DASH)
     if isinstance(value, bool):
@@ -374,19 +349,11 @@ def _figure(name: str, value: object) -> Text:
     return Text(words.visible(value))
 
 
-def _pairs(values: Json) -> Table:
+def pairs(values: Json) -> Table:
+    """Figures under each other."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, value in values.items():
-        table.add_row(Text(_label(name.removesuffix("_seconds"))), _figure(name, value))
-    return table
-
-
-def _records(values: Sequence[Any], names: Sequence[str] = ()) -> Table:
-    """A table of records with some of their fields, or all."""
-    names = names or list(dict.fromkeys(name for entry in values for name in entry))
-    table = _table(*(_label(name.removesuffix("_seconds")) for name in names))
-    for entry in values:
-        table.add_row(*(_figure(name, entry.get(name)) for name in names))
+        table.add_row(Text(label(name.removesuffix("_seconds"))), figure(name, value))
     return table
 
 
@@ -394,7 +361,7 @@ def print_demo_verdict(
     out: Console, incident: Json | None, right: bool, wanted: str, delay: timedelta | None
 ) -> None:
     """Prints whether the demo found its incident and named the culprit."""
-    _title(out, "Verdict")
+    say_title(out, "Verdict")
     if incident is None:
         say(out, f"The incident at {wanted} was not found.", "bold red")
         return
