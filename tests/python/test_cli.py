@@ -405,6 +405,8 @@ def test_an_incident_is_printed_as_markdown(
     assert title == "## Critical: s&#92;x1b&#91;31m /&#91;red&#93;x"
     assert "**Culprit:** unclear from the evidence" in rest
     assert "Incident INC-0" in rest
+    assert main(["explain", str(written_incidents(tmp_path, 0)), "--markdown"]) == errors.FINE
+    assert "No incident was found" in capsys.readouterr().out
     for more in (["--json"], ["--service", "s"]):
         with pytest.raises(SystemExit, match=str(errors.USAGE)):
             main(["explain", out, "--markdown", *more])

@@ -20,6 +20,7 @@ _HINT = "give a directory that mad detect wrote"
 _READ = ("accepted", "rejected", "problem")
 _LISTED = 200
 """Most states that a document lists."""
+_NOTHING = "No incident was found, so there is nothing to explain."
 _NAMES = "give names as in scored.csv; --at may be before the first row"
 
 
@@ -118,10 +119,12 @@ def _print_incidents(
         for incident in chosen:
             asked = explain_llm.lines(incident["llm"]) if explainer is not None else ()
             sys.stdout.write(markdown.incident(incident, asked) + "\n")
+        if not chosen:
+            sys.stdout.write(_NOTHING + "\n")
         return code
     text.print_problem(console, problem)
     if not chosen:
-        text.say(console, "No incident was found, so there is nothing to explain.")
+        text.say(console, _NOTHING)
     for incident in chosen:
         text.print_incident(console, incident, full=True)
         for line in explain_llm.lines(incident["llm"]) if explainer is not None else ():
