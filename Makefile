@@ -14,7 +14,7 @@ JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field test-deep lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds quality-methods bench-core bench-metrics bench-forest bench-svm bench-graph bench-storm bench bench-service bench-page bench-sources bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
+.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field test-deep lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds quality-methods bench-core bench-metrics bench-forest bench-svm bench-graph bench-storm bench bench-service bench-page bench-sources bench-capacity bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -206,6 +206,12 @@ bench-sources: $(VENV)/.installed $(VENV)/.tested ## measure the receivers of Op
 
 pictures: $(VENV)/.installed $(VENV)/.tested ## render the pictures of the README and the docs
 	$(BIN)/python examples/pictures.py
+	$(BIN)/python benches/fleet.py
+
+bench-capacity: $(VENV)/.installed $(VENV)/.tested ## measure the costs of a record and a series; calculate and simulate a fleet
+	$(BIN)/python benches/capacity.py measure
+	$(BIN)/python benches/capacity.py need
+	$(BIN)/python benches/fleet.py --out target/capacity.svg
 
 bench-dashboard: $(VENV)/.installed $(VENV)/.tested ## measure the first view of the dashboard with a million rows
 	$(BIN)/python benches/dashboard.py
