@@ -128,7 +128,7 @@ impl IncidentGrouper {
         changes: &mut Vec<IncidentChange>,
     ) {
         match outcome {
-            RowOutcome::Alarm(row) if self.is_absorbed(&row) => {
+            RowOutcome::Alarm(row) if self.is_absorbed(&row) && !self.is_listed(entity, &row) => {
                 self.absorb_service(row, topology, changes);
             }
             RowOutcome::Alarm(row) => self.alarm(entity, row, topology, changes),

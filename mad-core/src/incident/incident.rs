@@ -56,6 +56,8 @@ pub struct Incident {
     /// The longest step of its rows.
     #[serde(with = "crate::time::nanoseconds")]
     pub step: Duration,
+    /// Whether its rows have steps of different lengths, as those of requests and of metrics can.
+    pub steps_differ: bool,
     /// When it opened: the end of the row that opened it plus the allowed lateness.
     pub opened_at: Timestamp,
     /// When it was closed.
@@ -116,7 +118,7 @@ pub struct Incident {
     pub peaks: Vec<Peak>,
     /// The strongest signal of its first flagged row.
     pub onset: Option<Peak>,
-    /// The largest `-log10 p` of a row.
+    /// The largest `-log10 p` of a row, alone or with the rows before it.
     pub neg_log10_p: f64,
     /// End of the last row that was flagged or kept it open (hysteresis).
     pub last_active: Timestamp,
@@ -145,6 +147,7 @@ impl Incident {
             start: first.bucket,
             end: first.bucket + first.step,
             step: first.step,
+            steps_differ: false,
             opened_at,
             closed_at: None,
             close_reason: None,
@@ -183,16 +186,15 @@ impl Incident {
     pub(super) fn add(&mut self, row: &FlaggedRow, critical_error_rate: f64) {
         // A flagged row proves that the weak rows before it were part of the incident.
         for weak in self.seen.take_weak(row.entity) {
-            self.rows += u64::from(self.seen.count(weak.bucket));
-            self.seen.add_to(&mut self.peaks, &weak);
+            self.count(&weak);
         }
         self.start = self.start.min(row.bucket);
         self.end = self.end.max(row.bucket + row.step);
+        self.count(row);
         self.step = self.step.max(row.step);
         self.rhythm = self.rhythm.max(row.rhythm);
         self.last_active = self.last_active.max(self.end);
         self.severity = self.severity.max(row.severity);
-        self.rows += u64::from(self.seen.count(row.bucket));
         self.requests = self.requests.saturating_add(row.count);
         self.errors = self.errors.saturating_add(row.errors);
         self.no_response = self.no_response.saturating_add(row.no_response);
@@ -202,6 +204,12 @@ impl Incident {
         burn(&mut self.slo, row);
         begin(&mut self.onset, row);
         self.judge_errors(critical_error_rate);
+    }
+
+    /// Counts a row of the entity that opened it, and moves its peaks.
+    fn count(&mut self, row: &FlaggedRow) {
+        self.steps_differ |= row.step != self.step;
+        self.rows += u64::from(self.seen.count(row.bucket));
         self.seen.add_to(&mut self.peaks, row);
     }
 
@@ -218,8 +226,7 @@ impl Incident {
     /// Counts the weak rows of the entity that opened it that lie within the incident.
     fn count_weak_within(&mut self) {
         for weak in self.seen.take_weak_before(self.entity_id, self.end) {
-            self.rows += u64::from(self.seen.count(weak.bucket));
-            self.seen.add_to(&mut self.peaks, &weak);
+            self.count(&weak);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{IncidentChange, IncidentGrouper, Topology};
 use crate::history::FlaggedRow;
+use crate::series::Entity;
 
 impl IncidentGrouper {
     /// Whether a row of a whole service says nothing beyond the endpoint that explains it: that
@@ -11,6 +12,12 @@ impl IncidentGrouper {
         let newest = self.pending.get(&by.id).and_then(|rows| rows.back());
         let waits = newest.is_some_and(|newest| row.bucket.since(newest.bucket) < self.reach(row));
         waits || self.open.contains_key(&self.lead(by.id))
+    }
+
+    /// Whether the open incident of a row lists its entity, so that the row counts in it.
+    pub(super) fn is_listed(&self, entity: &Entity, row: &FlaggedRow) -> bool {
+        let incident = self.open.get(&self.lead(row.entity));
+        incident.is_some_and(|incident| incident.is_about(entity))
     }
 
     /// Takes a row of a whole service for the endpoint that explains it. It keeps the incident of

@@ -635,3 +635,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_incident_knows_whether_its_steps_differ() {
+    let mut group = Group::new();
+    group.flagged(0, 12.0, 9.0).flagged(1, 12.0, 9.0);
+    assert!(!group.grouper.incidents()[0].steps_differ);
+    let half = FlaggedRow { step: Duration::from_secs(30), ..flagged(2, 12.0) };
+    group.grouper.take(&entity("a"), RowOutcome::Alarm(half), &(), &mut group.changes);
+    let incident = group.grouper.incidents()[0];
+    assert!(incident.steps_differ);
+    assert_eq!(incident.step, Duration::from_secs(60));
+}

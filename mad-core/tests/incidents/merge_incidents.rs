@@ -6,7 +6,7 @@ use std::time::Duration;
 use mad_core::config::IncidentConfig;
 use mad_core::explain::TemplateExplainer;
 use mad_core::guard::Severity;
-use mad_core::history::FlaggedRow;
+use mad_core::history::{ExplainedBy, FlaggedRow};
 use mad_core::incident::{
     CloseReason, Incident, IncidentChange, IncidentGrouper, MOST_MEMBERS, RowOutcome, Topology,
 };
@@ -68,6 +68,11 @@ impl<T: Topology> Group<T> {
 
     /// A row with decisive evidence.
     fn bad(&mut self, i: i64, service: &str, endpoint: &str) {
+        self.explained(i, service, endpoint, None);
+    }
+
+    /// A row with decisive evidence that an endpoint explains.
+    fn explained(&mut self, i: i64, service: &str, endpoint: &str, by: Option<ExplainedBy>) {
         let id = self.id(service, endpoint);
         let row = FlaggedRow {
             statuses: mad_core::feature::StatusCounts::default(),
@@ -87,7 +92,7 @@ impl<T: Topology> Group<T> {
             effective_n: 9.0,
             others: Vec::new(),
             opens: true,
-            explained_by: None,
+            explained_by: by,
             signals: vec![slow_p95(12.0)],
         };
         let name = self.names[id.index()].clone();
@@ -347,4 +352,24 @@ fn weak_rows_within_an_incident_count() {
         let incident = group.grouper.incidents()[0].clone();
         assert_eq!((incident.rows, incident.end), (2, minute(4)), "{is_weak_first}");
     }
+}
+
+#[test]
+fn rows_of_a_service_that_opened_an_incident_count_in_it() {
+    let mut group = Group::new((), 5.0);
+    group.bad(0, "pay", "");
+    group.bad(1, "pay", "/a");
+    let by = ExplainedBy { id: group.id("pay", "/a"), entity: Entity::new("pay", "/a").into() };
+    group.explained(2, "pay", "", Some(by.clone()));
+    assert_eq!(
+        (group.incidents(), group.grouper.incidents()[0].rows),
+        (vec!["pay + pay /a".to_owned()], 2)
+    );
+    // a service that is no part of it adds nothing to what its endpoint says
+    let mut group = Group::new((), 5.0);
+    group.bad(0, "pay", "/a");
+    let by = ExplainedBy { id: group.id("pay", "/a"), ..by };
+    group.explained(1, "pay", "", Some(by));
+    let incident = group.grouper.incidents()[0];
+    assert_eq!((incident.rows, incident.reached), (1, 0));
 }
