@@ -23,6 +23,9 @@ pub struct Evidence {
     pub value: f64,
     /// The expected value.
     pub expected: f64,
+    /// The usual value: the one expected in the first row in which the signal was flagged. Later rows
+    /// learn from the fault.
+    pub usual: f64,
     /// Lower end of the expected range.
     pub low: f64,
     /// Upper end of the expected range.

@@ -87,6 +87,7 @@ impl Suspect {
                 at: row.bucket,
                 value: flagged.value,
                 expected: flagged.expected,
+                usual: flagged.expected,
                 low: flagged.low,
                 high: flagged.high,
                 z: flagged.z,
@@ -95,11 +96,11 @@ impl Suspect {
             // of each signal the strongest row is kept
             match self.evidence.get_mut(&flagged.signal) {
                 Some(known) => {
-                    let rows = known.rows + 1;
+                    let (rows, usual) = (known.rows + 1, known.usual);
                     if flagged.neg_log10_p > known.neg_log10_p {
                         *known = here;
                     }
-                    known.rows = rows;
+                    (known.rows, known.usual) = (rows, usual);
                 }
                 None => {
                     self.evidence.insert(flagged.signal.clone(), here);

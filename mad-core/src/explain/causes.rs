@@ -107,11 +107,11 @@ const fn refusal(status: Option<Status>) -> &'static str {
 fn peaks_of(culprit: &Culprit, incident: &Incident) -> Vec<Peak> {
     let known = incident.peaks_of(&culprit.entity).map(<[Peak]>::to_vec).unwrap_or_default();
     let of_evidence = culprit.evidence.iter().map(|evidence| {
-        let Evidence { signal, value, expected, low, high, z, neg_log10_p, .. } = evidence;
+        let Evidence { signal, value, expected, usual, low, high, z, neg_log10_p, .. } = evidence;
         let signal = FlaggedSignal::new(signal.clone(), *value, *neg_log10_p)
             .expected(*expected, *low, *high)
             .z(*z);
-        Peak::new(evidence.at, &signal)
+        Peak { usual: *usual, ..Peak::new(evidence.at, &signal) }
     });
     let peaks = if known.is_empty() { of_evidence.collect() } else { known };
     peaks.into_iter().filter(|peak| is_complete(&peak.signal)).collect()

@@ -421,3 +421,12 @@ fn metrics_of_the_stream_are_compared_with_normal_time_and_each_other() {
     let ranker = CulpritRanker::new(CulpritConfig::default()).unwrap();
     assert_eq!(names(&ranker.rank(rows, pipeline.entities(), ranking.at)), ["front", "store"]);
 }
+
+#[test]
+fn the_usual_value_is_that_of_the_first_flagged_row() {
+    let mut later = row(0, 11, 9.0);
+    later.signals[0].expected = 400.0;
+    let ranking = rank(&[row(0, 10, 5.0), later]);
+    let evidence = &ranking.culprits[0].evidence[0];
+    assert_eq!((evidence.value, evidence.expected, evidence.usual), (909.0, 400.0, 100.0));
+}

@@ -160,6 +160,7 @@ impl Culprit {
             dict.set_item("at", DateTime::<Utc>::from(evidence.at))?;
             dict.set_item("value", evidence.value)?;
             dict.set_item("expected", evidence.expected)?;
+            dict.set_item("usual", evidence.usual)?;
             dict.set_item("expected_low", evidence.low)?;
             dict.set_item("expected_high", evidence.high)?;
             dict.set_item("z", evidence.z)?;

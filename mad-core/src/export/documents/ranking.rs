@@ -78,6 +78,7 @@ pub struct EvidenceDocument {
     pub at: String,
     #[serde(flatten)]
     pub deviation: DeviationDocument,
+    pub usual: f64,
     pub text: String,
 }
 
@@ -150,6 +151,7 @@ fn evidence_document(evidence: &Evidence) -> EvidenceDocument {
             z: evidence.z,
             neg_log10_p: evidence.neg_log10_p,
         },
+        usual: evidence.usual,
         text: crate::explain::evidence_text(evidence),
     }
 }
@@ -161,13 +163,12 @@ fn at_peak(evidence: &Evidence, peak: &Peak) -> EvidenceDocument {
         at: peak.at,
         value: flagged.value,
         expected: flagged.expected,
+        usual: peak.usual,
         low: flagged.low,
         high: flagged.high,
         z: flagged.z,
         neg_log10_p: peak.neg_log10_p,
         ..evidence.clone()
     };
-    // the text quotes the usual value, as the explanation does
-    let text = crate::explain::evidence_text(&Evidence { expected: peak.usual, ..at_peak.clone() });
-    EvidenceDocument { text, ..evidence_document(&at_peak) }
+    evidence_document(&at_peak)
 }
