@@ -107,6 +107,7 @@ INCIDENT = Fields(
         **dict.fromkeys(("id", "service", "endpoint", "severity", "status"), TEXT),
         **dict.fromkeys(("start", "end", "opened_at", "closed_at"), TIME),
         **dict.fromkeys(("rows", "requests", "errors", "reopened", "reached"), NUMBER),
+        "neg_log10_p": NUMBER,
         "signals": _TEXTS,
         "affected": _TEXTS,
         "peaks": Named(_PEAK),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from truth_files import Column, Entity, Files, moment
 from truth_numbers import CLOCK, LENGTH, VALUE, clock, quantity, signal_of
 
@@ -24,6 +25,7 @@ CHANGE = (
     rf"|(?P<name>.+?) (?P<verb>reached|was down to|was) (?P<value>{VALUE}) {AGAINST})"
 )
 CHANCE = r"(?:about 1 in (?P<once>[\d,]+)|less than 1 in 10\^(?P<power>\d+)) by chance"
+QUIET = rf"It ended at (?P<ended>{CLOCK}) and reopened at (?P<back>{CLOCK}), .+"
 _COUNTS = ("req_count", "log_errors", "log_new_errors", "log_warnings", "missing_spans")
 
 
@@ -33,6 +35,7 @@ class Checker:
     incident: Json
     found: list[str] = field(default_factory=list)
     usuals: dict[tuple[Entity, str], set[str]] = field(default_factory=dict)
+    quiet: list[tuple[np.datetime64, np.datetime64]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         one = self.incident
@@ -44,6 +47,11 @@ class Checker:
         self.of = (self.culprit["service"], self.culprit["endpoint"]) if self.culprit else self.lead
         seconds_of_step = float(self.files.document.get("step_seconds") or 60)
         self.step = np.timedelta64(int(seconds_of_step * 1000), "ms")
+        # flagged rows between its end and its return are no part of it
+        gaps = (re.fullmatch(QUIET, said) for said in one["explanation"]["impact"])
+        self.quiet = [
+            (clock(gap["ended"], self.end), clock(gap["back"], self.end)) for gap in gaps if gap
+        ]
 
     def run(self, forms: dict[str, list[Rule]]) -> list[str]:
         text = self.incident["explanation"]
@@ -109,12 +117,24 @@ class Checker:
             return self.start, self.end
         return moment(member["start"]), moment(member["end"])
 
+    def part(self, entity: Entity, column: Column) -> npt.NDArray[np.bool_]:
+        """The flagged rows of a signal of an entity that are part of the incident."""
+        rows = column.within(*self.bounds(entity))
+        for ended, back in self.quiet:
+            rows &= (column.at < ended) | (column.at >= back)
+        return rows
+
+    def times(self, entity: Entity) -> list[np.datetime64]:
+        """The times of an entity's flagged rows that are part of the incident."""
+        columns = (self.files.columns[(*entity, one)] for one in self.files.signals_of(entity))
+        return sorted({at for one in columns for at in one.at[self.part(entity, one)]})
+
     def extreme(self, entity: Entity, signal: str, value: float, *, falls: bool) -> None:
         """Whether a value is the extreme of the flagged rows."""
         column = self.column(entity, signal)
         if column is None or signal == "slow_share":
             return
-        values = column.values[column.within(*self.bounds(entity))]
+        values = column.values[self.part(entity, column)]
         values = values[np.isfinite(values)]
         if not len(values):
             return
@@ -163,7 +183,7 @@ class Checker:
         if not any(number.is_close(value) for value in known):
             self.wrong(f"{text} is not the peak {known} of {signal}")
         elif self.peaks_of(entity):
-            values = column.values[column.within(*self.bounds(entity))]
+            values = column.values[self.part(entity, column)]
             values = values[np.isfinite(values)]
             worst = float(values.min() if falls else values.max()) if len(values) else known[0]
             if not number.is_close(worst) and signal != "slow_share":
@@ -198,8 +218,9 @@ class Checker:
         rows = column.within(start, end)
         evidence = self.evidence_beside(entity, signal)
         if evidence is not None:
-            start = moment(evidence["at"])
-            rows = column.at == start
+            # its usual value is that of the first flagged row of the culprit
+            start, at = moment(self.culprit["onset"]), moment(evidence["at"])
+            rows = column.within(start, at + self.step)
         expected = column.expected[rows]
         expected = expected[np.isfinite(expected)]
         known = self.peaks_of(entity).get(signal, {}).get("usual")
@@ -235,13 +256,15 @@ class Checker:
     # rows and counts
 
     def rows(self) -> list[np.datetime64]:
-        return self.files.flagged_times(self.lead, self.start, self.end)
+        return self.times(self.lead)
 
     def count_rows(self, said: int) -> None:
         flagged = len(self.rows())
         is_silent = "silence" in self.incident["signals"]
         steps = int((self.end - self.start) / self.step)
-        if said != flagged and not (is_silent and flagged <= said <= steps):
+        # of several times that it was closed, the last is known
+        is_part = self.incident["reopened"] > 1 and 0 < said <= flagged
+        if said != flagged and not is_part and not (is_silent and flagged <= said <= steps):
             self.wrong(f"{flagged} rows are flagged in the files, not {said}")
         if said != self.incident["rows"]:
             self.wrong(f"incidents.json counts {self.incident['rows']} rows, not {said}")
@@ -251,7 +274,7 @@ class Checker:
         incident), and how many of them failed."""
         entity = entity or self.lead
         counts = self.files.counts.get(entity, {})
-        flagged = self.files.flagged_times(entity, *self.bounds(entity))
+        flagged = self.times(entity)
         mine = [counts[at] for at in flagged if at in counts]
         return sum(n for n, _ in mine), sum(failed for _, failed in mine)
 
@@ -293,7 +316,7 @@ class Checker:
         for entity in (self.lead, *self.members):
             for signal in self.files.signals_of(entity):
                 column = self.files.columns[(*entity, signal)]
-                scores = column.scores[column.within(*self.bounds(entity))]
+                scores = column.scores[self.part(entity, column)]
                 if len(scores):
                     top = min(float(scores.max()), 1 - 1e-12)
                     most = max(most, 4 * top / (1 - top))

@@ -75,16 +75,6 @@ class Files:
         """The signals that an entity has rows of."""
         return [signal for *names, signal in self.columns if tuple(names) == entity]
 
-    def flagged_times(
-        self, entity: Entity, start: np.datetime64, end: np.datetime64
-    ) -> list[np.datetime64]:
-        """The times of an entity's flagged rows in an interval."""
-        times: set[np.datetime64] = set()
-        for signal in self.signals_of(entity):
-            column = self.columns[(*entity, signal)]
-            times.update(column.at[column.within(start, end)])
-        return sorted(times)
-
 
 def read(folder: Path) -> Files:
     """Reads the output of `mad detect` in `out`, and the changes and edges beside it."""

@@ -35,6 +35,9 @@ def summary(of: Checker, match: re.Match[str]) -> None:
         of.count_rows(of.incident["rows"])
     else:
         of.count_rows(int(rows.split(" ")[0].replace(",", "")))
+        between = np.diff(of.rows())
+        if "minute" in rows and len(between) and between.min() < np.timedelta64(1, "m"):
+            of.wrong(f"flagged rows lie {between.min()} apart")
     for part in re.split(r", | and ", match["others"] or ""):
         other = re.fullmatch(rf"(.+?) ({VALUE})", part)
         tail = re.fullmatch(rf"({VALUE}) of the requests took longer than {VALUE}", part)
@@ -207,8 +210,8 @@ def joined(of: Checker, match: re.Match[str]) -> None:
         if not starts or not any(is_in(start, clock(at, of.start), of) for start in starts):
             of.wrong(f"{name} became anomalous at {starts}")
     for entity, member in of.members.items():
-        start, end = moment(member["start"]), moment(member["end"])
-        flagged = of.files.flagged_times(entity, start, end)
+        start = moment(member["start"])
+        flagged = of.times(entity)
         # a silence begins with a step that has no row
         is_silent = "silence" in (member.get("peaks") or {}) or member["signal"] == "silence"
         begins = (
@@ -258,9 +261,11 @@ def silent(of: Checker, entity: Entity, at: np.datetime64) -> None:
 
 def after(of: Checker, entity: Entity, at: np.datetime64, ago: str, what: str) -> None:
     """A change of a service shortly before `at`."""
+    times = [of.files.columns[(*entity, s)].at for s in of.files.signals_of(entity)]
+    step = min(np.diff(np.unique(one)).min() for one in times if len(one) > 1)
     for change in of.files.changes:
         name = f"{change['kind']} {change['name']} {change['version']}"
-        length = float((at + of.step - moment(change["timestamp"])) / np.timedelta64(1, "s"))
+        length = float((at + step - moment(change["timestamp"])) / np.timedelta64(1, "s"))
         if change["service"] == entity[0] and name == what and seconds(ago).is_close(length):
             return
     of.wrong(f"no such change of {entity[0]} is in the input")
@@ -360,6 +365,7 @@ def any_number(of: Checker, match: re.Match[str]) -> None:
     if of.culprit:
         known += [(e["signal"], e["value"]) for e in of.culprit["evidence"]]
         known += [(e["signal"], e["expected"]) for e in of.culprit["evidence"]]
+        known += [(e["signal"], e["usual"]) for e in of.culprit["evidence"]]
     times = {of.start, moment(of.culprit["onset"])} if of.culprit else {of.start}
     times |= {moment(change["timestamp"]) for change in of.files.changes}
     for name in (*of.of, *of.lead, of.lead[0]):
@@ -420,17 +426,25 @@ def rule(of: Checker, match: re.Match[str]) -> None:
     of.count_rows(int(match["rows"].replace(",", "")))
     chance = re.search(CHANCE, match["chance"])
     assert chance
-    if not of.incident["ranking"]["abstained"] and of.incident["reached"] <= len(of.members):
-        known = max([p["neg_log10_p"] for p in of.incident["peaks"].values()] or [0.0])
-        known = max([known, *(m["neg_log10_p"] for m in of.members.values())])
-        # a row combines its signals, so that it can have more evidence than each of them
-        power = (
-            int(chance["power"])
-            if chance["power"]
-            else np.log10(float(chance["once"].replace(",", "")))
-        )
-        if power < int(known) - 1 or power > max(of.strongest(), known) + 1:
-            of.wrong(f"the strongest row has {known:.1f} to {of.strongest():.1f}")
+    power = (
+        int(chance["power"])
+        if chance["power"]
+        else np.log10(float(chance["once"].replace(",", "")))
+    )
+    written = of.incident["neg_log10_p"]
+    # a power is rounded down, and a number to two digits
+    if not (int(written) == power if chance["power"] else abs(written - power) < 0.03):
+        of.wrong(f"the strongest evidence is {written:.2f}")
+    if of.incident["ranking"]["abstained"] or of.incident["reached"] > len(of.members):
+        return
+    known = max([p["neg_log10_p"] for p in of.incident["peaks"].values()] or [0.0])
+    known = max([known, *(m["neg_log10_p"] for m in of.members.values())])
+    # a row combines its signals, so that it can have more evidence than each of them, and the
+    # evidence of a series is at most that of all its rows
+    most = max(of.strongest(), known)
+    most *= max(of.incident["rows"], 1) if match["adds_up"] else 1
+    if power < int(known) - 1 or power > most + 1:
+        of.wrong(f"the strongest row has {known:.1f} to {most:.1f}")
 
 
 def fine(of: Checker, match: re.Match[str]) -> None:

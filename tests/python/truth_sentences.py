@@ -150,7 +150,7 @@ RULES: dict[str, list[Rule]] = {
     "confidence_rule": [
         (
             rf"(?P<rows>{NUMBER}) rows? (?:was|were) flagged, the strongest"
-            r" (?P<chance>.+? by chance)\."
+            r" (?P<chance>.+? by chance)(?P<adds_up>, alone or with the rows before it)?\."
             r" High needs 3 rows and 1 in 10\^8\. Medium needs 2 rows or 1 in 10\^6\.",
             forms.rule,
         )

@@ -3,7 +3,6 @@
 //! The file is longer than others because one type writes all sections of an
 //! explanation from the same evidence.
 
-use std::cmp::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -165,7 +164,12 @@ impl TemplateExplainer {
         }
         let culprits = ranking.map_or(&[][..], |ranking| &ranking.culprits);
         match culprits.first() {
-            Some(first) if first.entity == incident.entity && first.score >= 1.0 => {
+            // a member can have been anomalous before the time of the ranking
+            Some(first)
+                if first.entity == incident.entity
+                    && first.score >= 1.0
+                    && incident.reached == 0 =>
+            {
                 sentences.push("Nothing else was flagged around that time.".to_owned());
             }
             Some(first) if first.score.is_finite() => sentences.push(format!(
@@ -188,14 +192,14 @@ impl TemplateExplainer {
     fn rows(incident: &Incident) -> String {
         let length = incident.end.since(incident.start);
         let steps = (length / nanos_of(incident.step).max(1)).max(0).unsigned_abs();
-        match steps.cmp(&incident.rows) {
-            Ordering::Equal => format!("{}, all flagged", duration(length)),
-            // metrics have steps of their own, so there can be more rows than steps
-            Ordering::Less => format!("{} flagged", plural(incident.rows as f64, "row")),
-            Ordering::Greater => {
-                format!("{} flagged", plural(incident.rows as f64, step_unit(incident)))
-            }
-        }
+        let unit = if incident.steps_differ || steps < incident.rows {
+            "row"
+        } else if steps == incident.rows {
+            return format!("{}, all flagged", duration(length));
+        } else {
+            step_unit(incident)
+        };
+        format!("{} flagged", plural(incident.rows as f64, unit))
     }
 
     /// `At 10:53 UTC`.
@@ -450,14 +454,19 @@ fn failures(incident: &Incident) -> Option<String> {
 }
 
 fn confidence_rule(incident: &Incident) -> String {
+    // the evidence of a series adds up over rows; that of requests stands in each row
+    let of_members = incident.members.iter().flat_map(|member| &member.peaks);
+    let mut all = incident.peaks.iter().chain(of_members);
+    let adds_up = all.any(|peak| peak.signal.signal.request().is_none());
     format!(
-        "{} flagged, the strongest {}. High needs 3 rows and 1 in 10^8. Medium needs 2 rows or 1 in \
-         10^6.",
+        "{} flagged, the strongest {}{}. High needs 3 rows and 1 in 10^8. Medium needs 2 rows or \
+         1 in 10^6.",
         match incident.rows {
             1 => "1 row was".to_owned(),
             rows => format!("{} rows were", number(rows as f64, 0)),
         },
         likelihood(incident.neg_log10_p),
+        if adds_up { ", alone or with the rows before it" } else { "" },
     )
 }
 
@@ -467,7 +476,7 @@ pub(crate) fn evidence_text(evidence: &Evidence) -> String {
         "{} {} (usual {}), flagged in {}",
         describe_signal(&evidence.signal),
         format_value(&evidence.signal, evidence.value),
-        format_value(&evidence.signal, evidence.expected),
+        format_value(&evidence.signal, evidence.usual),
         plural(evidence.rows as f64, "row"),
     )
 }

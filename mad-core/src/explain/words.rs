@@ -206,8 +206,11 @@ pub(super) fn moment(time: Timestamp, start: Timestamp, end: Timestamp, step: Du
     if one_day { format!("{clock} UTC") } else { date_clock(time, step) }
 }
 
-/// `2026-01-06 10:45 to 10:54 UTC`, with the second date if it is another day.
+/// `2026-01-06 10:45 to 10:54 UTC`, with the second date if it is another day, and with seconds where
+/// a member with a shorter step ends within a minute.
 pub(super) fn span(start: Timestamp, end: Timestamp, step: Duration) -> String {
+    let is_whole = |time: &Timestamp| time.nanos() % crate::time::MINUTE == 0;
+    let step = if [start, end].iter().all(is_whole) { step } else { Duration::from_secs(1) };
     let (date, clock) = date_and_clock(start, step);
     format!("{date} {clock} to {}", moment(end, start, end, step))
 }

@@ -10,7 +10,7 @@ use mad_core::guard::Severity;
 use mad_core::history::{FlaggedRow, FlaggedSignal};
 use mad_core::incident::{Incident, IncidentGrouper, IncidentStatus, Peak, RowOutcome};
 use mad_core::logs::LogChange;
-use mad_core::series::{Entity, EntityId, Signal, SignalKind};
+use mad_core::series::{Entity, EntityId, Signal, SignalKind, SignalName};
 use mad_core::telemetry::{LogLevel, Status};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use proptest::prelude::*;
@@ -31,6 +31,7 @@ fn incident() -> Incident {
         start,
         end: start.plus(9 * MINUTE),
         step: Duration::from_secs(60),
+        steps_differ: false,
         opened_at: start.plus(2 * MINUTE),
         closed_at: None,
         close_reason: None,
@@ -219,6 +220,42 @@ fn the_text_of_an_outage() {
         "[Critical] payments /pay: median latency 4,214 ms (usual 287 ms), 24.8 % failed, \
          2026-01-06 10:00 to 10:09 UTC"
     );
+}
+
+#[test]
+fn rows_of_different_steps_are_not_counted_in_minutes() {
+    let mut incident = incident();
+    incident.steps_differ = true;
+    assert!(explain(&incident, None).summary.contains("10:09 UTC (9 rows flagged)."));
+}
+
+#[test]
+fn an_end_within_a_minute_has_seconds() {
+    let mut incident = incident();
+    incident.end = incident.end.plus(30 * SECOND);
+    let summary = explain(&incident, None).summary;
+    assert!(summary.contains("2026-01-06 10:00:00 to 10:09:30 UTC"), "{summary}");
+}
+
+#[test]
+fn a_member_outside_the_time_of_the_ranking_was_flagged_too() {
+    let mut incident = incident();
+    let alone = ranking(incident.entity.clone(), 1.0);
+    let nothing = "Nothing else was flagged around that time.";
+    assert!(explain(&incident, Some(&alone)).summary.ends_with(nothing));
+    incident.reached = 1;
+    assert!(explain(&incident, Some(&alone)).summary.ends_with("payments /pay ranks first."));
+}
+
+#[test]
+fn evidence_of_a_metric_can_come_from_the_rows_before() {
+    let mut incident = incident();
+    let rule = |incident: &Incident| explain(incident, None).confidence_rule;
+    let adds_up = "by chance, alone or with the rows before it. High needs";
+    assert!(!rule(&incident).contains(adds_up));
+    incident.peaks = vec![peak(Signal::P95Latency, 900.0, 100.0, 9.0, 9.0)];
+    incident.peaks[0].signal.signal = SignalName::Metric("rss_mb".into());
+    assert!(rule(&incident).contains(adds_up), "{}", rule(&incident));
 }
 
 #[test]

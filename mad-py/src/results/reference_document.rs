@@ -123,6 +123,7 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
         status: "resolved",
         signals: vec!["p95_latency_ms".to_owned()],
         rows: one.count_points,
+        neg_log10_p: None,
         requests,
         errors,
         no_response: 0,

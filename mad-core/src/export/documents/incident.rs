@@ -41,6 +41,8 @@ pub struct IncidentDocument {
     pub status: &'static str,
     pub signals: Vec<String>,
     pub rows: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub neg_log10_p: Option<f64>,
     pub requests: u64,
     pub errors: u64,
     pub no_response: u64,
@@ -107,6 +109,7 @@ impl IncidentDocument {
             status: incident.status.as_str(),
             signals: incident.signals().map(ToString::to_string).collect(),
             rows: incident.rows,
+            neg_log10_p: Some(incident.neg_log10_p),
             requests: incident.requests,
             errors: incident.errors,
             no_response: incident.no_response,
