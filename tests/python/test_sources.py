@@ -529,6 +529,110 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     source.close()
 
 
+def _damaged(first: int, last: int) -> bytes:
+    """Compressed requests whose check sum is wrong."""
+    content = bytearray(gzip.compress(b"\n".join(requests(first, last)) + b"\n"))
+    content[-8] ^= 0xFF
+    return bytes(content)
+
+
+def _cut(first: int, last: int) -> bytes:
+    """Compressed requests that end early."""
+    return gzip.compress(b"\n".join(requests(first, last)) + b"\n")[:-8]
+
+
+#: Ways to damage a file, and whether its records can still be read: zlib gives none of a piece
+#: in which it finds the damage.
+DAMAGES = pytest.mark.parametrize("broken, is_read", [(_damaged, False), (_cut, True)])
+
+
+@DAMAGES
+def test_a_damaged_file_stops_no_other_file(
+    broken: Callable[[int, int], bytes], is_read: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "b.gz").write_bytes(broken(0, 10))
+    for name, first in (("a.log", 10), ("c.log", 20)):
+        _append(tmp_path / name, first, first + 10)
+    source = _follow(tmp_path / "*")
+    source.open({})
+    assert sorted(_read(source)) == list(range(0 if is_read else 10, 30))
+    (fault,) = source.faults()
+    assert "b.gz" in fault
+    _append(tmp_path / "c.log", 30, 40)
+    assert _read(source) == list(range(30, 40))
+    source.close()
+
+
+@DAMAGES
+def test_a_damaged_rotated_file_stops_no_later_one(
+    broken: Callable[[int, int], bytes], is_read: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.log"
+    rotated = tmp_path / "a.log.1.gz"
+    rotated.write_bytes(broken(0, 10))
+    os.utime(rotated, (1, 1))
+    _append(path, 10, 20)
+    source = _follow(tmp_path / "a.log*")
+    source.open({})
+    assert _read(source) == list(range(0 if is_read else 10, 20))
+    assert source.faults() == []
+    source.close()
+
+
+def test_a_server_names_a_file_that_it_cannot_read(tmp_path: Path) -> None:
+    (tmp_path / "b.gz").write_bytes(_damaged(0, 10))
+    _append(tmp_path / "a.log", 10, 20)
+    settings = tmp_path / "mad.toml"
+    settings.write_text(
+        f'[sources.logs]\ntype = "file"\npaths = ["{tmp_path}/*.gz", "{tmp_path}/*.log"]\n'
+    )
+    with Server(tmp_path / "data", "--config", str(settings)) as server:
+        server.eventually("/ingest/stats", lambda stats: stats["accepted_total"] == 10)
+        health = server.eventually("/health", lambda found: found["status"] == "degraded")
+        assert "b.gz" in health["message"]
+
+
+def test_a_look_for_new_files_lists_a_folder_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(50):
+        _append(tmp_path / f"pod-{number}.log", number, number + 1)
+    listed, scandir = [], os.scandir
+
+    def counted(path: Any) -> Any:
+        listed.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    source = _follow(tmp_path / "*.log")
+    source.open({})
+    assert len(listed) <= 2
+    source.close()
+
+
+def test_deleted_files_make_room_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More files than a source follows are named, and those that are gone are forgotten."""
+    monkeypatch.setattr("mad.sources.tail.MOST_FILES", 2)
+    positions: dict[str, object] = {}
+    source = _follow(tmp_path / "*.log")
+    for number in range(3):
+        _append(tmp_path / f"{number}.log", number, number + 1)
+    source.open({})
+    assert _read(source, positions) == [0, 1]
+    (fault,) = source.faults()
+    assert fault.startswith("1 of the files")
+    with (tmp_path / "0.log").open("ab") as file:
+        file.write(requests(3, 4)[0])
+    (tmp_path / "0.log").unlink()
+    assert _read(source, positions) == [3]
+    assert positions[str(tmp_path / "0.log")] is None
+    assert _wait_and_read(source) == [2]
+    assert source.faults() == []
+    source.close()
+
+
 class Panic(BaseException):
     """As a panic of the core: no `Exception`."""
 

@@ -27,6 +27,9 @@ _BUSY_SECONDS = 0.02
 #: Shortest and longest pause before a source is opened again, in seconds.
 PAUSES = (0.5, 30.0)
 
+#: Faults of a source that `/health` names; it counts the others.
+MOST_NAMED = 3
+
 log = logging.getLogger("mad.sources")
 
 
@@ -56,6 +59,7 @@ class SourceRunner:
         self._pause = pauses[0]
         self._health = SourceHealth(name, type)
         self._failing_since: float | None = None
+        self._faults: list[str] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"mad-source-{name}", daemon=True)
 
@@ -86,6 +90,10 @@ class SourceRunner:
         since = self._failing_since
         return 0.0 if since is None else monotonic() - since
 
+    def faults(self) -> list[str]:
+        """The parts of the source that are not read now, while others are."""
+        return self._faults
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -113,6 +121,10 @@ class SourceRunner:
         self._pause = min(2 * self._pause, self._longest)
 
     def _succeeded(self) -> None:
+        faults: list[str] = getattr(self.source, "faults", list)()
+        for text in set(faults).difference(self._faults):
+            log.warning("source %s: %s", self.name, text)
+        self._faults = faults
         self._health.state = "reading"
         self._failing_since = None
         self._pause = self._shortest
@@ -247,6 +259,10 @@ class SourcePool:
             )
             for runner in self.runners
             if (seconds := runner.failing_seconds())
+        ] + [
+            Problem("degraded", "source", f"source {runner.name}: {_named(runner.faults())}")
+            for runner in self.runners
+            if runner.faults() and not runner.failing_seconds()
         ]
 
     def exposition(self) -> str:
@@ -280,6 +296,13 @@ class SourcePool:
                 for one, value in zip(found, values, strict=True)
             ]
         return "\n".join(lines) + "\n"
+
+
+def _named(faults: list[str]) -> str:
+    """The first faults, and how many others there are."""
+    text = "; ".join(faults[:MOST_NAMED])
+    others = len(faults) - MOST_NAMED
+    return f"{text}; and {others} others" if others > 0 else text
 
 
 def _said(error: BaseException) -> str:

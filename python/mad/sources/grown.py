@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mad.sources.beginning import Beginning, LastRecord
-from mad.sources.compressed import inflated, unzstd
+from mad.sources.compressed import TruncatedError, inflated, unzstd
 
 #: First bytes that identify a file beside its inode.
 HEAD = 1_024
@@ -118,6 +118,20 @@ class Grown:
         """Whether lines were read and are kept back, because more lines of their record may
         follow."""
         return self._last.waits
+
+    @property
+    def damage(self) -> str:
+        """Why the rest of a compressed file cannot be read; empty while it can."""
+        return str(self._content.damage or "")
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the damage is that a compressed file ends early."""
+        return isinstance(self._content.damage, TruncatedError)
+
+    def is_deleted(self) -> bool:
+        """Whether the file has no name any more."""
+        return self._content.links() == 0
 
     def _size(self) -> int:
         if not self._content.is_packed:
@@ -241,6 +255,8 @@ class _Content:
         self._pieces: Iterator[bytes] = iter(())
         self._before, self._piece = 0, b""
         self._is_begun = False
+        #: The error that ends the content of a compressed file.
+        self.damage: ValueError | None = None
 
     def read(self, size: int) -> bytes:
         """The first bytes."""
@@ -249,6 +265,10 @@ class _Content:
     def size(self) -> int:
         """Bytes of the file as it is stored."""
         return os.fstat(self._file.fileno()).st_size
+
+    def links(self) -> int:
+        """Names that the file has."""
+        return os.fstat(self._file.fileno()).st_nlink
 
     def at(self, offset: int, size: int) -> bytes:
         """At most `size` bytes from an offset on."""
@@ -259,7 +279,11 @@ class _Content:
         while self._before + len(self._piece) <= offset or (
             self._before + len(self._piece) < offset + size
         ):
-            piece = next(self._pieces, b"")
+            try:
+                piece = next(self._pieces, b"")
+            except ValueError as error:
+                # the content before the damage is read first
+                self.damage, piece = error, b""
             if not piece:
                 break
             # What lies before the offset is dropped.

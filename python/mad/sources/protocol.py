@@ -72,6 +72,9 @@ class Source(Protocol):
     judged exactly once, whenever the process ends. A source therefore needs no memory beyond its
     open files and connections, and `open` continues at the positions that it is given.
     `mad.engine.source_contract` has the tests that every source passes.
+
+    A source with several parts, of which some cannot be read while others can, may have a method
+    `faults() -> list[str]`: a sentence for each such part. `/health` shows them.
     """
 
     #: The options, a frozen dataclass with fields of `mad.config.options.option`.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any
 
 from mad.config.options import option
@@ -17,6 +18,14 @@ from mad.sources.protocol import Batch, Positions, SourceUnavailable
 
 #: Most files that one source follows.
 MOST_FILES = 1_000
+#: Longest pause before a file that could not be read is tried again, in seconds.
+LONGEST_PAUSE = 30.0
+#: A look for new files is repeated after this many times its duration at the earliest.
+_LOOK_SHARE = 10.0
+#: Age in seconds at which a compressed file that ends early is no longer being written.
+_WRITTEN_SECONDS = 60.0
+
+log = logging.getLogger("mad.sources")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +50,9 @@ class TailSource:
 
     A rotated file (renamed, or copied and truncated, compressed or not) is read to its end under
     its new name before the new one is begun. A last line without its end waits for it.
+
+    A file that cannot be read is tried again after a pause, while the others are read. The source
+    fails only when no file can be read.
     """
 
     Options = TailOptions
@@ -50,8 +62,9 @@ class TailSource:
         self._stored: Mapping[str, Any] = {}
         self._files: dict[str, Follower] = {}
         self._turn = 0
-        self._looked = float("-inf")
+        self._next_look = float("-inf")
         self._gone: list[str] = []
+        self._omitted = 0
 
     def open(self, positions: Positions) -> None:
         """Continues in the files of the positions."""
@@ -64,24 +77,50 @@ class TailSource:
 
     def read(self, timeout: float) -> Batch | None:
         """The next lines of any file; the files take turns."""
-        if self._gone:
-            gone, self._gone = self._gone, []
-            return Batch(b"", dict.fromkeys(gone))
         end = monotonic() + timeout
         while True:
-            if monotonic() - self._looked >= self.options.poll_seconds:
+            if self._gone:
+                gone, self._gone = self._gone, []
+                return Batch(b"", dict.fromkeys(gone))
+            if monotonic() >= self._next_look:
                 self._look(is_first=False)
-            followers = list(self._files.values())
-            for place in range(len(followers)):
-                turn = (self._turn + place) % len(followers)
-                batch = followers[turn].read()
-                if batch is not None:
-                    self._turn = turn + 1
-                    return batch
+            batch = self._of_next_file()
+            if batch is not None:
+                return batch
+            failed = [one.fault for one in self._files.values() if one.fault]
+            if failed and len(failed) == len(self._files):
+                raise SourceUnavailable(failed[0])
             left = end - monotonic()
             if left <= 0:
                 return None
             sleep(min(left, self.options.poll_seconds))
+
+    def _of_next_file(self) -> Batch | None:
+        """The next lines of the files that can be read, which take turns."""
+        followers = list(self._files.values())
+        for place in range(len(followers)):
+            turn = (self._turn + place) % len(followers)
+            one = followers[turn]
+            batch = one.attempt()
+            if batch is None and one.is_deleted():
+                batch = one.unfinished()
+                one.close()
+                del self._files[str(one.path)]
+                self._gone.append(str(one.path))
+            if batch is not None:
+                self._turn = turn + 1
+                return batch
+        return None
+
+    def faults(self) -> list[str]:
+        """The files that are not read now, while others are: one sentence each."""
+        found = [one.fault for one in self._files.values() if one.fault]
+        if self._omitted:
+            found.append(
+                f"{self._omitted:,} of the files are not followed, because a source follows "
+                f"{MOST_FILES:,}"
+            )
+        return found
 
     def lags(self) -> bool:
         """Whether the last record of a log waits for its further lines."""
@@ -119,21 +158,28 @@ class TailSource:
 
     def _look(self, *, is_first: bool) -> None:
         """Finds new files. A file that is the rotated form of another one belongs to that one."""
-        self._looked = monotonic()
+        begin = monotonic()
         found = sorted(set(chain.from_iterable(_matches(one) for one in self.options.paths)))
         names = set(found)
-        rotated = {one for path in found for one in rotated_of(path) if one in names}
+        originals = {path: _originals(path, names) for path in found}
+        with_rotated = set(chain.from_iterable(originals.values()))
+        self._omitted = 0
         for path in found:
-            if path in rotated or str(path) in self._files or len(self._files) >= MOST_FILES:
+            if originals[path] or str(path) in self._files:
+                continue
+            if len(self._files) >= MOST_FILES:
+                self._omitted += 1
                 continue
             follower = Follower(
                 path,
                 self.options,
                 self._stored.get(str(path)),
-                with_rotated=any(one in rotated for one in rotated_of(path)),
+                with_rotated=path in with_rotated,
                 at_end=is_first and self.options.start == "end",
             )
             self._files[str(path)] = follower
+        end = monotonic()
+        self._next_look = max(begin + self.options.poll_seconds, end + _LOOK_SHARE * (end - begin))
 
 
 class Follower:
@@ -154,19 +200,38 @@ class Follower:
         self._with_rotated, self._at_end = with_rotated, at_end
         #: Rotated files that are read before the present one, the oldest first.
         self._next: list[Path] = []
+        #: Why the file is not read now; empty while it is.
+        self.fault = ""
+        self._pause, self._again = 0.0, 0.0
+        #: The damaged file as it was found, which is tried again when it has changed.
+        self._damaged: tuple[Path, tuple[int, int, int]] | None = None
 
     @property
     def waits(self) -> bool:
         """Whether lines are kept back."""
         return self._file is not None and self._file.waits
 
-    def read(self) -> Batch | None:
-        """The next lines; None when there are none now. Raises `SourceUnavailable`."""
+    def attempt(self) -> Batch | None:
+        """The next lines; None when there are none now, or the file cannot be read. Then `fault`
+        says why, and the next attempts do nothing for a while."""
+        if self.fault and monotonic() < self._again:
+            return None
         try:
-            return self._read()
-        except OSError as error:
+            batch = self._read()
+        except (OSError, ValueError) as error:
             self.close()
-            raise SourceUnavailable(f"{self.path}: {reason(error)}") from error
+            self.fault = f"{self.path}: {reason(error) if isinstance(error, OSError) else error}"
+            self._pause = min(2 * self._pause, LONGEST_PAUSE) or 0.5
+            self._again = monotonic() + self._pause
+            return None
+        self.fault, self._pause = "", 0.0
+        return batch
+
+    def is_deleted(self) -> bool:
+        """Whether the file and all its rotated forms were deleted."""
+        if self.waits or self.path.exists() or rotated_of(self.path):
+            return False
+        return self._file.is_deleted() if self._file is not None else self._stored is None
 
     def unfinished(self) -> Batch | None:
         """The last line, which has no end yet; None without one."""
@@ -189,6 +254,10 @@ class Follower:
             lines, skipped = file.lines(self._options.batch_bytes)
             if lines or skipped:
                 return self._batch(file, lines, skipped)
+            if file.damage:
+                moved = self._of_damaged(file)
+                self._switch(file)
+                return moved
             if not file.is_replaced(self.path):
                 return None
             rest = file.rest()
@@ -197,6 +266,18 @@ class Follower:
             if batch is not None:
                 return batch
         return None
+
+    def _of_damaged(self, file: Grown) -> Batch:
+        """Leaves the rest of a rotated file that cannot be decompressed, because others follow it.
+        Raises ValueError for one that is still being written, and for the present one."""
+        text = f"{file.path.name}: {file.damage}"
+        if not file.is_replaced(self.path) or (
+            file.is_cut and time() - file.path.stat().st_mtime < _WRITTEN_SECONDS
+        ):
+            self._damaged = file.path, _form(file.path)
+            raise ValueError(text)
+        log.warning("%s: what follows is not read", text)
+        return Batch(b"", {str(self.path): file.place().as_json()}, unreadable=1)
 
     def _batch(self, file: Grown, lines: bytes, skipped: int) -> Batch:
         position = file.place().as_json()
@@ -214,11 +295,15 @@ class Follower:
 
     def _begin(self) -> bool:
         """Opens the file in which reading continues; False when there is none yet."""
+        if self._damaged is not None:
+            path, form = self._damaged
+            if path.exists() and _form(path) == form:
+                raise ValueError(self.fault.removeprefix(f"{self.path}: "))
+            self._damaged = None
         if self._stored is not None:
             place, self._stored = self._stored, None
-            found = next(
-                (one for one in [self.path, *rotated_of(self.path)] if place.is_in(one)), None
-            )
+            candidates = chain([self.path], _lazily(rotated_of, self.path))
+            found = next((one for one in candidates if place.is_in(one)), None)
             if found is not None:
                 self._file = self._grown(found, place)
                 if found != self.path:
@@ -231,10 +316,10 @@ class Follower:
     def _open_next(self) -> bool:
         while self._next:
             path = self._next.pop(0)
-            if path.exists():
+            if path.is_file():
                 self._file = self._grown(path)
                 return True
-        if not self.path.exists():
+        if not self.path.is_file():
             return False
         self._file = self._grown(self.path, at_end=self._at_end)
         self._at_end = False
@@ -259,6 +344,24 @@ class Follower:
             return self._file
         self._stored = place
         return None
+
+
+def _lazily(find: Callable[[Path], list[Path]], path: Path) -> Iterator[Path]:
+    """The paths of `find`, which is called when the first one is asked for."""
+    yield from find(path)
+
+
+def _originals(path: Path, names: set[Path]) -> list[Path]:
+    """The files among `names` of which a file has a rotated name."""
+    name = path.name
+    found = [path.parent / name[:at] for at, char in enumerate(name) if char in ".-"]
+    found = [one for one in found if one in names]
+    return found if found and not path.is_symlink() else []
+
+
+def _form(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _later(path: Path, than: Path) -> bool:

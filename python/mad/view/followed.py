@@ -87,6 +87,13 @@ class FollowedFile(LocalFeed):
         self._source.close()
 
     def _follow(self) -> None:
+        try:
+            self._follow_until_stopped()
+        except BaseException as error:  # a panic of the core too
+            self.problem = f"{self._path.name} is no longer followed: {error}"
+            self.note = "stopped"
+
+    def _follow_until_stopped(self) -> None:
         is_gone = False
         while not self._stop.is_set():
             try:
