@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -213,6 +214,10 @@ def test_secrets_are_read_late_and_never_shown(tmp_path: Path) -> None:
         with pytest.raises(SecretMissing):
             of_file.value()
     assert (revealed("plain"), revealed(None)) == ("plain", "")
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(SecretMissing, match="no regular file"):
+        of_file.value()
 
 
 def test_keys_of_the_earlier_system_are_mapped_or_refused_by_name(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import stat
@@ -142,7 +143,8 @@ def test_tokens_are_revoked_and_added_without_a_restart(tmp_path: Path, token_fi
             return server.http.get("/stats", headers=bearer(token)).status_code
 
         def reload(text: str, said: str) -> None:
-            token_file.write_text(text)
+            if text:
+                token_file.write_text(text)
             count = server.said.count(said)
             server.process.send_signal(signal.SIGHUP)
             for _ in range(100):
@@ -160,6 +162,11 @@ def test_tokens_are_revoked_and_added_without_a_restart(tmp_path: Path, token_fi
             # the stream of the revoked token ends
             assert "event:" not in "".join(events)
         reload("read short x\n", "keeps the present tokens")
+        assert (status(ANN), status("another-reader-1")) == (200, 200)
+        # the pipe has no writer
+        token_file.unlink()
+        os.mkfifo(token_file, 0o600)
+        reload("", "no regular file")
         assert (status(ANN), status("another-reader-1")) == (200, 200)
 
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mad.api.errors import ApiError
 from mad.api.paths import is_page, takes_batches
+from mad.config.secret import open_regular
 from mad.errors import UsageError, reason
 
 SCOPES = ("read", "ingest", "admin")
@@ -59,15 +60,16 @@ class Tokens:
     principals: Mapping[str, Principal] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> Tokens:
+    def read(cls, path: Path, *, again: bool = False) -> Tokens:
         """Reads a file with lines of `scopes token [name]`, such as `read,ingest 5c1b... agent`.
+        `again` says that a server is running: it must not wait for the writer of a pipe.
 
         Raises `UsageError` when the file cannot be read, other users may read or write it, a line
         does not have this form, or a token is too simple or not unique.
         """
         try:
             mode = path.stat().st_mode
-            with path.open("rb") as file:
+            with open_regular(path) if again else path.open("rb") as file:
                 text = file.read(MOST_BYTES + 1)
             lines = text.decode("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:

@@ -167,9 +167,43 @@ def _formatter(module: ModuleType) -> type[argparse.HelpFormatter]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; wrong arguments raise SystemExit(2)."""
+    from mad.cli import output
+
+    output.open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            code = _run(argv)
+        except SystemExit:
+            sys.stdout.flush()
+            raise
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        _complain("interrupted", "")
+        return errors.INTERRUPTED
+    except BrokenPipeError:
+        output.discard_standard_output()
+        return errors.BROKEN_PIPE
+    except OSError as error:
+        # such as a full disk; buffered output must not fail again at the exit
+        output.discard_standard_output()
+        from mad.cli import settings
+
+        if settings.is_verbose() or "--verbose" in (sys.argv[1:] if argv is None else argv):
+            _print_traceback()
+        where = error.filename or "cannot read or write"
+        _complain(f"{where}: {errors.reason(error)}", "")
+        return errors.USAGE
+    except Exception:
+        _print_traceback()
+        _complain("this is an internal error of mad", "please report it with the traceback above")
+        return errors.INTERNAL
+
+
+def _run(argv: Sequence[str] | None) -> int:
     top = parser()
     arguments = top.parse_args(argv)
     if arguments.command is None:
@@ -180,30 +214,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments.verbose = arguments.verbose or settings.is_verbose()
     try:
-        code = int(arguments.run(arguments))
-        sys.stdout.flush()
-        return code
+        return int(arguments.run(arguments))
     except errors.CommandError as error:
         if arguments.verbose:
-            import traceback
-
-            traceback.print_exc()
+            _print_traceback()
         _complain(str(error), error.hint)
         return error.code
-    except KeyboardInterrupt:
-        _complain("interrupted", "")
-        return errors.INTERRUPTED
-    except BrokenPipeError:
-        from mad.cli import output
 
-        output.discard_standard_output()
-        return errors.BROKEN_PIPE
-    except Exception:
-        import traceback
 
-        traceback.print_exc()
-        _complain("this is an internal error of mad", "please report it with the traceback above")
-        return errors.INTERNAL
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
 
 
 def _complain(message: str, hint: str) -> None:

@@ -35,6 +35,19 @@ def print_json(value: object) -> None:
         sys.stdout.write(text[start : start + (1 << 16)])
 
 
+def open_standard_streams() -> None:
+    """Opens the null device for standard streams that are closed. Otherwise the next files that are
+    opened, such as the journal, get their numbers, and messages are written into them."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is not None:
+            continue
+        null = os.open(os.devnull, os.O_RDWR)
+        if null != number:
+            os.dup2(null, number)
+            os.close(null)
+        setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+
+
 def discard_standard_output() -> None:
     """Redirects standard output after a broken pipe, so that the interpreter's exit does not
     fail."""

@@ -325,7 +325,7 @@ def _reload_on_hangup(app: Application, path: Path) -> None:
 
     def reload(*_: object) -> None:
         try:
-            app.replace_tokens(Tokens.read(path))
+            app.replace_tokens(Tokens.read(path, again=True))
         except errors.UsageError as error:
             sys.stderr.write(f"mad keeps the present tokens: {error} ({error.hint})\n")
         else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import IO
 
 #: Most bytes of a file with a secret.
 MAX_BYTES = 64 * 1024
@@ -53,9 +55,23 @@ def revealed(value: str | Secret | None) -> str:
     return value.value() if isinstance(value, Secret) else value or ""
 
 
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Opens a regular file. Raises OSError for anything else, because a server that reads a named
+    pipe again waits for its writer."""
+
+    def opener(name: str, flags: int) -> int:
+        found = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            os.close(found)
+            raise OSError(errno.EINVAL, "it is no regular file", name)
+        return found
+
+    return open(path, "rb", opener=opener)
+
+
 def _contents(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MAX_BYTES + 1)
         text = content.decode("utf-8").strip()
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,7 +49,8 @@ def write_bytes(path: str | Path, data: bytes) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise UsageError(f"cannot write {path}: {reason(error)}") from error
 
 
@@ -78,9 +80,12 @@ class Outputs:
 
     def __exit__(self, *_: object) -> None:
         for file in self._open.values():
-            file.close()
+            # a full disk was reported by the call that wrote
+            with suppress(OSError):
+                file.close()
         for name in [*self._open, *self._written]:
-            self._partial(name).unlink(missing_ok=True)
+            with suppress(OSError):
+                self._partial(name).unlink(missing_ok=True)
 
     def _partial(self, name: str) -> Path:
         return self.directory / f".{name}.{os.getpid()}.partial"

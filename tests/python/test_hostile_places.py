@@ -1,0 +1,122 @@
+"""Places that commands cannot write to, and standard streams that are closed: one line that says
+so, and no internal error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mad import errors
+from mad.sinks.files import Outputs
+
+FULL = Path("/dev/full")
+LINES = "timestamp,service,endpoint,status_code,latency_ms\n" + "".join(
+    f"2026-01-06T10:{second // 60:02}:{second % 60:02}Z,shop,/pay,200,{10 + second % 7}\n"
+    for second in range(600)
+)
+#: Commands over `requests.csv` and the folder `out`.
+COMMANDS = {
+    "version": ("--version",),
+    "detect": ("detect", "requests.csv", "--out", "again"),
+    "detect as JSON": ("detect", "requests.csv", "--out", "again", "--json"),
+    "inspect": ("inspect", "requests.csv"),
+    "explain": ("explain", "out", "--service", "shop"),
+    "watch": ("watch", "requests.csv", "--once"),
+    "log-templates": ("log-templates", "requests.csv"),
+    "config show": ("config", "show"),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file of requests and the output of a run."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "requests.csv").write_text(LINES)
+    assert shell("mad detect requests.csv --out out", folder).returncode == errors.FINE
+    return folder
+
+
+def shell(
+    script: str, folder: Path, *, unbuffered: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Runs a script in which `mad` is the command."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1" if unbuffered else ""}
+    text = f'mad() {{ "{sys.executable}" -m mad.cli "$@"; }}; {script}'
+    return subprocess.run(  # noqa: PLW1510 - the test checks the code
+        ["/bin/sh", "-c", text], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", [False, True], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+def test_a_full_standard_output_is_said(
+    command: tuple[str, ...], unbuffered: bool, place: Path
+) -> None:
+    found = shell(f"mad {' '.join(command)} >/dev/full", place, unbuffered=unbuffered)
+    assert found.returncode == errors.USAGE, found.stderr
+    assert found.stderr.endswith("mad: cannot read or write: no space left on device\n")
+    assert "Traceback" not in found.stderr and "Exception ignored" not in found.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+def test_closed_standard_streams_are_like_the_null_device(
+    command: tuple[str, ...], place: Path
+) -> None:
+    found = shell(f"mad {' '.join(command)} <&- >&-", place)
+    assert found.returncode == errors.FINE
+    assert "Traceback" not in found.stderr
+    assert shell(f"mad {' '.join(command)} <&- >&- 2>&-", place).returncode == errors.FINE
+
+
+def test_files_do_not_get_the_numbers_of_closed_streams(tmp_path: Path) -> None:
+    """A message on standard error would otherwise be written into the journal."""
+    program = (
+        "import os, sys\n"
+        "from mad.cli import main\n"
+        "try:\n    main(['--version'])\nexcept SystemExit:\n    pass\n"
+        "open('first', 'w').write(str(os.open('journal', os.O_RDWR | os.O_CREAT)))\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    found = shell(f'"{sys.executable}" program.py <&- >&- 2>&-', tmp_path)
+    assert found.returncode == 0
+    assert int((tmp_path / "first").read_text()) > 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "detect requests.csv --out again --save requests.csv/state",
+        "graph --requests requests.csv --out requests.csv/graph.html",
+        "detect requests.csv --out again --junit requests.csv/junit.xml",
+        "train requests.csv --out requests.csv/model",
+        "detect requests.csv --out requests.csv/out",
+    ],
+)
+def test_a_place_below_a_file_is_named(command: str, place: Path) -> None:
+    found = shell(f"mad {command}", place)
+    assert found.returncode == errors.USAGE
+    assert "requests.csv" in found.stderr and "Traceback" not in found.stderr
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+def test_a_full_summary_of_github_is_said(place: Path) -> None:
+    variables = "GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=/dev/full"
+    found = shell(f"export {variables}; mad detect requests.csv --out again", place)
+    assert found.returncode == errors.USAGE
+    assert "no space left on device" in found.stderr and "Traceback" not in found.stderr
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+def test_a_full_disk_is_reported_once(tmp_path: Path) -> None:
+    """Buffered bytes fail again when the files are closed."""
+    with pytest.raises(errors.UsageError, match="no space left"), Outputs(tmp_path) as outputs:
+        partial = outputs._partial("rows.csv")
+        partial.symlink_to(FULL)
+        outputs.append("rows.csv", b"x" * 1_000)
+        outputs.append("rows.csv", b"x" * (2 << 20))
+    assert list(tmp_path.iterdir()) == []
