@@ -120,3 +120,53 @@ def test_a_full_disk_is_reported_once(tmp_path: Path) -> None:
         outputs.append("rows.csv", b"x" * 1_000)
         outputs.append("rows.csv", b"x" * (2 << 20))
     assert list(tmp_path.iterdir()) == []
+
+
+#: `café` in Latin-1, which is not UTF-8.
+STRANGE = os.fsdecode(b"caf\xe9")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "detect NAME.csv --out NAME.out --save NAME.state --junit NAME.xml",
+        "detect NAME.folder --out again --json",
+        "detect NAME.parquet --out again",
+        "inspect NAME.csv",
+        "inspect NAME.folder --json",
+        "train NAME.csv --out NAME.model",
+        "detect requests.csv --out again --scorer NAME.trained",
+        "bench sensitivity NAME.csv",
+        "graph --requests NAME.csv --out NAME.html",
+        "explain NAME.folder.out",
+        "log-templates NAME.csv",
+        "watch NAME.csv --once",
+    ],
+)
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_files_may_have_names_that_are_not_text(command: str, locale: str, tmp_path: Path) -> None:
+    from pyarrow import csv, parquet
+
+    (tmp_path / "requests.csv").write_text(LINES)
+    (tmp_path / f"{STRANGE}.csv").write_text(LINES)
+    folder = tmp_path / f"{STRANGE}.folder"
+    folder.mkdir()
+    (folder / f"{STRANGE}.csv").write_text(LINES)
+    parquet.write_table(csv.read_csv(tmp_path / "requests.csv"), tmp_path / "requests.parquet")
+    (tmp_path / "requests.parquet").rename(tmp_path / f"{STRANGE}.parquet")
+    if "trained" in command:
+        assert shell("mad train requests.csv --out model", tmp_path).returncode == errors.FINE
+        (tmp_path / "model").rename(tmp_path / f"{STRANGE}.trained")
+    if "explain" in command:
+        assert shell("mad detect requests.csv --out run", tmp_path).returncode == errors.FINE
+        (tmp_path / "run").rename(tmp_path / f"{STRANGE}.folder.out")
+    setting = f"export LC_ALL={locale} PYTHONUTF8=0 PYTHONCOERCECLOCALE=0"
+    found = shell(f"{setting}; mad {command.replace('NAME', STRANGE)}", tmp_path)
+    assert found.returncode == errors.FINE, found.stderr
+
+
+def test_a_dashboard_reads_a_folder_whose_name_is_not_text(place: Path, tmp_path: Path) -> None:
+    store = pytest.importorskip("mad.dashboard.store")
+    (tmp_path / STRANGE).symlink_to(place / "out")
+    assert store._read_scored(tmp_path / STRANGE / "scored.csv").num_rows > 0

@@ -236,7 +236,8 @@ def _read_scored(path: Path) -> pa.Table:
         column_types=types, include_columns=list(types), strings_can_be_null=False
     )
     try:
-        return csv.read_csv(path, convert_options=convert).unify_dictionaries()
+        with pa.OSFile(os.fsencode(path)) as content:
+            return csv.read_csv(content, convert_options=convert).unify_dictionaries()
     except (pa.ArrowInvalid, KeyError) as error:
         raise errors.InputError(f"{path}: {error}", _HINT) from error
 

@@ -10,7 +10,7 @@ from mad import _core
 from mad.config import AnyConfig
 from mad.detection import formats
 from mad.detection.formats import Layout
-from mad.sources.files import InputFile
+from mad.sources.files import InputFile, text_of
 
 
 def is_path(source: Any) -> bool:
@@ -94,7 +94,7 @@ def _read(
         keep_rows=True,
         state=state,
         learn=learn,
-        names=[str(source) if is_path(source) else kind for kind, source in inputs],
+        names=[text_of(source) if is_path(source) else kind for kind, source in inputs],
         service=layout.service,
         pattern=layout.pattern,
         scorers=scorers,

@@ -12,6 +12,7 @@ from typing import Any
 from mad import _core
 from mad.config import AnyConfig
 from mad.errors import InputError
+from mad.sources.beginning import format_of
 from mad.sources.files import CHUNK, InputFile
 
 OWN = ("csv", "json-lines")
@@ -86,7 +87,7 @@ def resolved(kind: str, source: InputFile, layout: Layout, config: AnyConfig | s
     first = source.begin()
     if not first or source.is_parquet():
         return kind
-    found = _core.detect_format(Path(source.path).name, first)
+    found = format_of(source.path, first)
     is_own = found is None or found in OWN or found in _LOOSE
     stem = Path(source.path).name.partition(".")[0]
     if is_own and kind == "requests" and stem in _BY_NAME:

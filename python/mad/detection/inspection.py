@@ -11,7 +11,8 @@ from mad.config import AnyConfig
 from mad.detection import formats
 from mad.detection.formats import OWN, Layout, files_of
 from mad.errors import InputError
-from mad.sources.files import InputFile
+from mad.sources.beginning import format_of
+from mad.sources.files import InputFile, text_of
 
 
 def inspect_path(
@@ -26,10 +27,10 @@ def inspect_path(
     paths = files_of(path)
     for one in paths:
         source = InputFile(str(one))
-        format_ = layout.named or _core.detect_format(one.name, source.begin())
+        format_ = layout.named or format_of(one.name, source.begin())
         kind = formats.own_kind(format_, source, layout, config)
         chunks = source.chunks() if kind or format_ in (None, *OWN) else source.contents()
-        found.begin(str(one), "json-lines" if kind else format_, kind)
+        found.begin(text_of(one), "json-lines" if kind else format_, kind)
         try:
             for chunk in chunks:
                 found.feed(chunk)

@@ -10,6 +10,7 @@ from typing import Any
 from mad import errors
 from mad.detection.directory import METHODS, Outcome
 from mad.model import Model, is_model, read_features
+from mad.sources.files import text_of
 
 
 def split(scorers: Sequence[str]) -> tuple[list[str], list[tuple[str, Model]]]:
@@ -24,7 +25,7 @@ def split(scorers: Sequence[str]) -> tuple[list[str], list[tuple[str, Model]]]:
             names.append(scorer)
             continue
         try:
-            models.append((Path(scorer).resolve().name, Model.load(scorer)))
+            models.append((text_of(Path(scorer).resolve().name), Model.load(scorer)))
         except OSError as error:
             raise errors.UsageError(f"--scorer {scorer}: {errors.reason(error)}") from error
         except ValueError as error:

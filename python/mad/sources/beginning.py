@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 from mad import _core
+from mad.sources.files import text_of
 
 #: Formats with the fields of mad, whose kind the options name.
 _OWN = ("csv", "json-lines")
@@ -14,6 +17,11 @@ _OWN = ("csv", "json-lines")
 _TABLES = ("csv", "jmeter", "k6", "locust")
 #: Seconds in which further lines of the last record may follow.
 _RECORD_SECONDS = 1.0
+
+
+def format_of(path: str | os.PathLike[str], first: bytes) -> str | None:
+    """The format of a file with this name and these first bytes; None for an unknown one."""
+    return _core.detect_format(Path(text_of(path)).name, first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Beginning:
     @classmethod
     def of(cls, name: str, first: bytes) -> Beginning:
         """The beginning of a file with this name and these first bytes."""
-        found = _core.detect_format(name, first)
+        found = format_of(name, first)
         if found is None or found in _OWN:
             is_known = found == "json-lines" or (found == "csv" and _is_table(first))
             return cls("text", "requests", _header(first, found), is_known)

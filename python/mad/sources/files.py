@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import os
 import stat
 import sys
 from codecs import getincrementaldecoder
@@ -27,13 +28,20 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
+def text_of(path: str | os.PathLike[str]) -> str:
+    """A path as text of reports. Bytes of the path that are not UTF-8 become U+FFFD, because the
+    core takes no other text."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 class InputFile:
-    """One input: a file, or standard input as `-`. `consumed` counts bytes as stored."""
+    """One input: a file, or standard input as `-`. `name` is its path for people, `consumed` counts
+    bytes as stored."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.standard = path == "-"
-        self.name = "standard input" if self.standard else path
+        self.name = "standard input" if self.standard else text_of(path)
         self.consumed = 0
         self.size = 0
         if not self.standard:

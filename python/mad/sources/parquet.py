@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,12 +24,17 @@ def batches(path: str, kind: str) -> Iterator[tuple[Any, float]]:
             f"{path} is Parquet, which needs pyarrow: pip install 'mad-py[parquet]'"
         ) from error
     try:
-        with parquet.ParquetFile(path) as schema_of:
+        # pyarrow takes names that are not UTF-8 as bytes only
+        name = os.fsencode(path)
+        with pyarrow.OSFile(name) as content, parquet.ParquetFile(content) as schema_of:
             schema = schema_of.schema_arrow
         columns = _columns(schema.names, kind)
         # Names stay dictionary codes, as in most files.
         coded = [name for name in columns or [] if str(schema.field(name).type) in _TEXT]
-        with parquet.ParquetFile(path, read_dictionary=coded) as file:
+        with (
+            pyarrow.OSFile(name) as content,
+            parquet.ParquetFile(content, read_dictionary=coded) as file,
+        ):
             total, done = file.metadata.num_rows, 0
             for batch in file.iter_batches(batch_size=ROWS, columns=columns):
                 done += batch.num_rows
