@@ -633,6 +633,41 @@ def test_deleted_files_make_room_for_others(
     source.close()
 
 
+def test_few_files_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are closed at their end. No record is lost or read twice, also through rotation."""
+    monkeypatch.setattr("mad.sources.tail._most_open", lambda: 3)
+    for number in range(20):
+        _append(tmp_path / f"{number:02}.log", number, number + 1)
+    source = _follow(tmp_path / "*.log")
+    source.open({})
+    assert _read(source) == list(range(20))
+    assert sum(one.is_open for one in source._files.values()) == 3
+    for number in range(20):
+        _append(tmp_path / f"{number:02}.log", 20 + number, 21 + number)
+    _rename(tmp_path / "19.log")
+    _append(tmp_path / "19.log", 40, 41)
+    found = [*_read(source), *_read(source)]
+    assert sorted(found) == list(range(20, 41))
+    source.close()
+
+
+def test_a_file_that_was_moved_away_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mad.sources.tail._GONE_SECONDS", 0.0)
+    path, positions = tmp_path / "a.log", dict[str, object]()
+    _append(path, 0, 10)
+    source = _follow(path)
+    source.open({})
+    assert _read(source, positions) == list(range(10))
+    (tmp_path / "archive").mkdir()
+    path.rename(tmp_path / "archive" / "a.log")
+    for _ in range(3):
+        _read(source, positions)
+    assert positions[str(path)] is None
+    source.close()
+
+
 class Panic(BaseException):
     """As a panic of the core: no `Exception`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,6 +19,11 @@ from mad.sources.protocol import Batch, Positions, SourceUnavailable
 
 #: Most files that one source follows.
 MOST_FILES = 1_000
+#: Share of the files that the process may open which a source keeps open. It opens twice as many
+#: while records of several lines are unfinished.
+_OPEN_SHARE = 4
+#: Seconds after which a file that is gone from its folder, and does not grow, is forgotten.
+_GONE_SECONDS = 60.0
 #: Longest pause before a file that could not be read is tried again, in seconds.
 LONGEST_PAUSE = 30.0
 #: A look for new files is repeated after this many times its duration at the earliest.
@@ -51,8 +57,9 @@ class TailSource:
     A rotated file (renamed, or copied and truncated, compressed or not) is read to its end under
     its new name before the new one is begun. A last line without its end waits for it.
 
-    A file that cannot be read is tried again after a pause, while the others are read. The source
-    fails only when no file can be read.
+    Files beyond a share of those that the process may open are closed at their end, and opened
+    again when they have changed. A file that cannot be read is tried again after a pause, while the
+    others are read. The source fails only when no file can be read.
     """
 
     Options = TailOptions
@@ -65,6 +72,7 @@ class TailSource:
         self._next_look = float("-inf")
         self._gone: list[str] = []
         self._omitted = 0
+        self._most_open = _most_open()
 
     def open(self, positions: Positions) -> None:
         """Continues in the files of the positions."""
@@ -97,11 +105,29 @@ class TailSource:
 
     def _of_next_file(self) -> Batch | None:
         """The next lines of the files that can be read, which take turns."""
+        batch, is_crowded = self._of_open_files()
+        while batch is None and is_crowded:
+            batch, is_crowded = self._of_open_files()
+        return batch
+
+    def _of_open_files(self) -> tuple[Batch | None, bool]:
+        """The next lines, and whether files were closed while others waited for their turn."""
+        waiting = rested = False
         followers = list(self._files.values())
+        is_open = sum(one.is_open for one in followers)
         for place in range(len(followers)):
             turn = (self._turn + place) % len(followers)
             one = followers[turn]
+            was_open = one.is_open
+            if not was_open and is_open >= 2 * self._most_open:
+                waiting = True
+                continue
             batch = one.attempt()
+            is_open += one.is_open - was_open
+            if batch is None and one.is_open and is_open > self._most_open:
+                one.rest()
+                is_open -= not one.is_open
+                rested = rested or not one.is_open
             if batch is None and one.is_deleted():
                 batch = one.unfinished()
                 one.close()
@@ -109,8 +135,8 @@ class TailSource:
                 self._gone.append(str(one.path))
             if batch is not None:
                 self._turn = turn + 1
-                return batch
-        return None
+                return batch, False
+        return None, waiting and rested
 
     def faults(self) -> list[str]:
         """The files that are not read now, while others are: one sentence each."""
@@ -203,8 +229,23 @@ class Follower:
         #: Why the file is not read now; empty while it is.
         self.fault = ""
         self._pause, self._again = 0.0, 0.0
+        self._resting: tuple[int, int, int] | None = None
+        #: Since when the file is gone from its folder.
+        self._gone_since: float | None = None
         #: The damaged file as it was found, which is tried again when it has changed.
         self._damaged: tuple[Path, tuple[int, int, int]] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open."""
+        return self._file is not None
+
+    def rest(self) -> None:
+        """Closes a file that was read to its end, until it changes."""
+        if self._file is not None and not self.waits and not self.fault:
+            with suppress(OSError):
+                self._resting = _form(self.path)
+                self.close()
 
     @property
     def waits(self) -> bool:
@@ -217,6 +258,10 @@ class Follower:
         if self.fault and monotonic() < self._again:
             return None
         try:
+            if self._resting is not None:
+                if self.path.exists() and _form(self.path) == self._resting:
+                    return None
+                self._resting = None
             batch = self._read()
         except (OSError, ValueError) as error:
             self.close()
@@ -225,13 +270,21 @@ class Follower:
             self._again = monotonic() + self._pause
             return None
         self.fault, self._pause = "", 0.0
+        if batch is not None:
+            self._gone_since = None
         return batch
 
     def is_deleted(self) -> bool:
-        """Whether the file and all its rotated forms were deleted."""
+        """Whether the file and all its rotated forms were deleted, or moved to another folder and
+        not continued there."""
         if self.waits or self.path.exists() or rotated_of(self.path):
+            self._gone_since = None
             return False
-        return self._file.is_deleted() if self._file is not None else self._stored is None
+        if self._file is None:
+            return self._stored is None
+        if self._gone_since is None:
+            self._gone_since = monotonic()
+        return self._file.is_deleted() or monotonic() - self._gone_since > _GONE_SECONDS
 
     def unfinished(self) -> Batch | None:
         """The last line, which has no end yet; None without one."""
@@ -344,6 +397,17 @@ class Follower:
             return self._file
         self._stored = place
         return None
+
+
+def _most_open() -> int:
+    """The files that a source keeps open."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return MOST_FILES
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if limit == resource.RLIM_INFINITY else limit // _OPEN_SHARE
+    return max(1, min(MOST_FILES, most))
 
 
 def _lazily(find: Callable[[Path], list[Path]], path: Path) -> Iterator[Path]:
