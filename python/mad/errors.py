@@ -81,3 +81,10 @@ def usage() -> Iterator[None]:
 def reason(error: OSError) -> str:
     """`No such file or directory` without number and path."""
     return (error.strerror or str(error) or type(error).__name__).lower()
+
+
+def text_of(error: BaseException) -> str:
+    """The message of an error with its hint, in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    hint = getattr(error, "hint", "")
+    return f"{text}; {hint}" if hint else text

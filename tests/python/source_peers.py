@@ -46,13 +46,17 @@ class KafkaPeer:
     bad = "rejected"
 
     def __init__(self, proxy: Proxy, partitions: int = 1, front: Front | None = None) -> None:
-        from confluent_kafka.admin import AdminClient, NewTopic
-
         self._proxy = proxy
         self.address = f"127.0.0.1:{(front or proxy).port}"
         self._settings = {"bootstrap.servers": self.address, **(front.client if front else {})}
+        self.create("requests", partitions)
+
+    def create(self, topic: str, partitions: int) -> None:
+        """Creates a topic."""
+        from confluent_kafka.admin import AdminClient, NewTopic
+
         admin = AdminClient(self._settings)
-        for future in admin.create_topics([NewTopic("requests", partitions, 1)]).values():
+        for future in admin.create_topics([NewTopic(topic, partitions, 1)]).values():
             future.result(20)
 
     def source(self, **more: Any) -> Source:

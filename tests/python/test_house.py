@@ -17,7 +17,7 @@ LAYERS = (
     ("detection", "documents", "series", "journal", "explainers"),
     ("anomalies", "evaluation", "traces", "reference", "plot"),
     ("mad", "engine", "adapters", "quality"),
-    ("api", "simulate", "demo", "view"),
+    ("api", "group", "simulate", "demo", "view"),
     ("dashboard",),
     ("cli",),
 )

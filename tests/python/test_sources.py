@@ -442,7 +442,12 @@ except MissingExtraError as error:
 
 @pytest.mark.parametrize(
     ("type_", "package", "extra"),
-    [("kafka", "confluent_kafka", "kafka"), ("nats", "nats", "nats"), ("redis", "redis", "redis")],
+    [
+        ("kafka", "confluent_kafka", "kafka"),
+        ("kafka-group", "confluent_kafka", "kafka"),
+        ("nats", "nats", "nats"),
+        ("redis", "redis", "redis"),
+    ],
 )
 def test_a_missing_package_is_named_with_its_extra(type_: str, package: str, extra: str) -> None:
     command = [sys.executable, "-c", MISSING, type_, package]

@@ -14,6 +14,8 @@ BUILT_IN: dict[Group, dict[str, str]] = {
         "elasticsearch": "mad.sources.elastic:ElasticSource",
         "file": "mad.sources.tail:TailSource",
         "kafka": "mad.sources.kafka:KafkaSource",
+        "kafka-group": "mad.group.member:KafkaGroup",
+        "kafka-results": "mad.sources.kafka_results:KafkaResultsSource",
         "nats": "mad.sources.nats:NatsSource",
         "prometheus": "mad.sources.prometheus:PrometheusSource",
         "redis": "mad.sources.redis:RedisSource",

@@ -35,7 +35,7 @@ from mad.engine.saving import Saving
 from mad.engine.stats import EngineStats
 from mad.errors import StateError
 from mad.journal import AuditLine, Entry, Journal, JournalFailed, TableWrites
-from mad.journal.entries import COMMAND, HOLD, TICK, SourcePositions
+from mad.journal.entries import COMMAND, HOLD, RESULTS, TICK, SourcePositions
 
 #: Seconds between two attempts to write or to rebuild after a failure.
 RETRY_SECONDS = 1.0
@@ -130,6 +130,11 @@ class Engine:
     def intake(self) -> RecentIntake:
         """The share of records that was accepted in the last minutes."""
         return self._judge.intake
+
+    @property
+    def is_ticking(self) -> bool:
+        """Whether event time advances while no data arrives."""
+        return self._ticking
 
     def start(self) -> None:
         """Starts the thread. It accepts batches from now on."""
@@ -300,7 +305,8 @@ class Engine:
     def _work(self, jobs: list[Job]) -> None:
         new, repeated = repeats.split(jobs, self.journal, self._judge.writes)
         checked = [job for job in new if self._check(job)]
-        is_batch = any(job.entry and job.entry.kind not in (COMMAND, TICK, HOLD) for job in checked)
+        without = (COMMAND, TICK, HOLD, RESULTS)
+        is_batch = any(job.entry and job.entry.kind not in without for job in checked)
         if is_batch:
             self._outage.batch()
         is_ending = self._outage.is_ending()

@@ -15,7 +15,8 @@ from mad.engine.command import audit_of, command_of
 from mad.engine.intake import RecentIntake
 from mad.engine.stats import EngineStats
 from mad.journal import Entry, TableWrites
-from mad.journal.entries import COMMAND, HOLD, LOST, TICK
+from mad.journal.entries import COMMAND, HOLD, LOST, RESULTS, TICK
+from mad.journal.results import check_message, count, writes_of
 
 _NOTHING = '{"total":0,"counts":{},"first":[]}'
 #: Errors with which the pipeline refuses an entry and stays as it was.
@@ -64,6 +65,8 @@ class Judge:
             return None
         if entry.kind in (HOLD, LOST):
             return None
+        if entry.kind == RESULTS:
+            return check_message(entry.body)
         records = entry.body
         self.pipeline.check(records, entry.kind, entry.format)
         return records
@@ -92,6 +95,8 @@ class Judge:
             raise Poisoned(entry, error) from error
 
     def _judge(self, entry: Entry, records: Any, source: str | None) -> Judgement:
+        if entry.kind == RESULTS:
+            return self._take_results(entry, records)
         update = self._apply(entry, records)
         if update is None:
             return Judgement()
@@ -116,6 +121,19 @@ class Judge:
             self.writes.audit.extend(audit_of(entry, "done"))
         receipt = IngestReceipt(entry.seq, update.accepted, update.rejected, problems)
         return Judgement(receipt, news=news)
+
+    def _take_results(self, entry: Entry, tables: Any) -> Judgement:
+        """Takes the results of another process. Their incidents give alerts as those of this one
+        do."""
+        tables = check_message(entry.body) if tables is None else tables
+        taken = writes_of(tables, entry.seq)
+        for name in ("rows", "services", "points", "log_lines", "failures", "incidents", "history"):
+            getattr(self.writes, name).extend(getattr(taken, name))
+        self.changes.extend((seq, i, data) for seq, i, _, _, _, data in taken.history)
+        changes = (change[2:] for change in taken.history)
+        alerts = self.alerts.alerts(entry.seq, changes, taken.incidents, by_command=False)
+        self.writes.alerts.extend(alerts)
+        return Judgement(IngestReceipt(entry.seq, count(tables), 0, _NOTHING), news=True)
 
     def _apply(self, entry: Entry, records: Any) -> _core.EngineUpdate | None:
         if entry.kind == LOST:

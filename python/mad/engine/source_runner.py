@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from mad.config.deployment import Part
 from mad.engine.batch import IngestReceipt
 from mad.engine.engine import Engine
 from mad.engine.job import Busy, NotJudged
 from mad.engine.problems import Problem
-from mad.errors import CommandError, MissingExtraError
+from mad.errors import CommandError, MissingExtraError, text_of
 from mad.journal import Entry
 from mad.sources.protocol import Batch, Positions, Source, SourceHealth
 
@@ -110,7 +110,7 @@ class SourceRunner:
         if self._stopping.is_set():
             return
         health = self._health
-        health.error = _said(error)
+        health.error = text_of(error)
         health.state = "failing"
         health.failures += 1
         self._failing_since = self._failing_since or monotonic()
@@ -187,7 +187,7 @@ class SourceRunner:
                 self._finish_both(halves)
                 return
             health.unreadable += 1
-            health.error = _said(error)
+            health.error = text_of(error)
             log.warning("source %s: a payload cannot be read: %s", self.name, error)
             positions = {self.name: batch.positions}
             self._engine.write(lambda to: to.move_positions(positions)).result()
@@ -213,25 +213,40 @@ class SourceRunner:
             self._finish(half, future)
 
 
+class Runner(Protocol):
+    """What runs a source in a server."""
+
+    name: str
+
+    def start(self) -> None:
+        """Starts to read."""
+
+    def end(self) -> None:
+        """Begins to stop."""
+
+    def stop(self) -> None:
+        """Stops, and waits until that is done."""
+
+    def health(self) -> SourceHealth:
+        """The present state. Any thread may ask."""
+
+    def failing_seconds(self) -> float:
+        """How long the source has not been readable; 0 while it is."""
+
+    def faults(self) -> list[str]:
+        """A sentence for each part that cannot be read while the others can."""
+
+
 class SourcePool:
     """All sources of a server."""
 
-    def __init__(self, runners: Iterable[SourceRunner] = ()) -> None:
+    def __init__(self, runners: Iterable[Runner] = ()) -> None:
         self.runners = list(runners)
 
     @classmethod
     def of(cls, parts: Mapping[str, Part], engine: Engine) -> SourcePool:
         """The sources of a deployment. Raises `MissingExtraError`."""
-        return cls(
-            SourceRunner(
-                name,
-                part.build(),
-                engine,
-                type=part.type,
-                partition=getattr(part.options, "partition", ""),
-            )
-            for name, part in parts.items()
-        )
+        return cls(_runner(name, part, engine) for name, part in parts.items())
 
     def start(self) -> None:
         """Starts all sources."""
@@ -305,8 +320,11 @@ def _named(faults: list[str]) -> str:
     return f"{text}; and {others} others" if others > 0 else text
 
 
-def _said(error: BaseException) -> str:
-    """The message of an error with its hint, in one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    hint = getattr(error, "hint", "")
-    return f"{text}; {hint}" if hint else text
+def _runner(name: str, part: Part, engine: Engine) -> Runner:
+    """The runner of a source. A source that judges by itself brings its own."""
+    source = part.build()
+    if (own := getattr(source, "runner", None)) is not None:
+        runner: Runner = own(name, engine, part.type)
+        return runner
+    partition = getattr(part.options, "partition", "")
+    return SourceRunner(name, source, engine, type=part.type, partition=partition)

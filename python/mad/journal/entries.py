@@ -18,6 +18,8 @@ COMMAND = "command"
 #: The watermark is paused (body `1`) or follows the clock again (`0`); jumps of the clock are
 #: refused (`live`) or followed (`jumps`).
 HOLD = "hold"
+#: Results of another process, which go to the tables as they are.
+RESULTS = "results"
 #: An entry without input: it takes the number of the last one that a recovery could not keep.
 LOST = "lost"
 

@@ -1,0 +1,162 @@
+"""The state of a partition as messages of a compacted topic, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeAlias
+
+from mad.errors import StateError
+from mad.journal.parts import Delta
+
+#: Version of the messages.
+VERSION = 1
+#: Bytes of a part of the state in one message.
+CHUNK = 500_000
+#: Keys of the records that end a save, and a sending of results.
+SAVE, SENT = "save", "sent"
+
+#: A key and its value; None deletes it.
+Keyed: TypeAlias = tuple[str, bytes | None]
+#: The global part, entity parts by number and closed incidents by id.
+State: TypeAlias = tuple[bytes, list[tuple[int, bytes]], list[tuple[str, bytes]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveRecord:
+    """What ends a save: the state covers the messages before `position`."""
+
+    #: The group and the topic of the partition.
+    of: str
+    #: The number of this save, and that of the save on which it builds.
+    number: int
+    previous: int
+    position: int
+    #: Entries judged so far.
+    seq: int
+    #: Chunks of the global part, and the numbers of the other parts of the whole state.
+    chunks: int
+    entities: int
+    incidents: int
+    version: int = VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentRecord:
+    """What ends a sending of results: those of the messages before `position` are sent."""
+
+    number: int
+    position: int
+    #: Ticks since the last save, each with the position at which it came, in nanoseconds.
+    ticks: list[list[int]] = field(default_factory=list)
+    version: int = VERSION
+
+
+def record_of(record: SaveRecord | SentRecord) -> bytes:
+    """A record as the value of its message."""
+    return json.dumps(asdict(record)).encode()
+
+
+@dataclass(slots=True)
+class SavedState:
+    """What the messages of a partition of the topic say, taken in their order.
+
+    Parts of a save are in effect only with the record that ends it, so that a save that was cut off
+    changes nothing. Its parts have a number between those of the record and of the save before.
+    """
+
+    #: The highest number of a message.
+    number: int = 0
+    save: SaveRecord | None = None
+    sent: SentRecord | None = None
+    #: The parts in effect.
+    parts: dict[str, bytes] = field(default_factory=dict)
+    _waiting: dict[str, tuple[int, bytes | None]] = field(default_factory=dict)
+
+    def take(self, key: str, number: int, value: bytes | None) -> None:
+        """Takes a message. Raises StateError for a record of another version."""
+        self.number = max(self.number, number)
+        if key == SAVE and value is not None:
+            self.save = SaveRecord(**_read(value))
+            self._apply(self.save)
+        elif key == SENT and value is not None:
+            self.sent = SentRecord(**_read(value))
+        else:
+            self._waiting[key] = number, value
+
+    def _apply(self, record: SaveRecord) -> None:
+        for key, (number, value) in self._waiting.items():
+            # Of older saves only the parts are left when the topic was compacted.
+            if number != record.number and number > record.previous:
+                continue
+            if value is None:
+                self.parts.pop(key, None)
+            else:
+                self.parts[key] = value
+        self._waiting = {}
+
+    def state(self) -> State | None:
+        """The state of the last save; None before the first. Raises StateError when parts are
+        missing."""
+        if self.save is None:
+            return None
+        chunks = [self.parts.get(f"g{place}") for place in range(self.save.chunks)]
+        entities = [(int(key[1:]), part) for key, part in self.parts.items() if key[0] == "e"]
+        incidents = [(key[1:], part) for key, part in self.parts.items() if key[0] == "i"]
+        found = [chunk for chunk in chunks if chunk is not None]
+        if (len(found), len(entities), len(incidents)) != (
+            self.save.chunks,
+            self.save.entities,
+            self.save.incidents,
+        ):
+            raise StateError(
+                f"parts of save {self.save.number} are missing: {len(found)} of {self.save.chunks} "
+                f"chunks, {len(entities)} of {self.save.entities} entities, {len(incidents)} of "
+                f"{self.save.incidents} incidents",
+                "is the cleanup policy of the topic `compact`?",
+            )
+        return b"".join(found), sorted(entities), sorted(incidents)
+
+    def sent_to(self) -> tuple[int, list[list[int]]]:
+        """Up to which position results were sent after the last save, with the ticks in between. A
+        position of 0 is before all."""
+        since = self.save.number if self.save is not None else 0
+        if self.sent is None or self.sent.number <= since:
+            return 0, []
+        return self.sent.position, self.sent.ticks
+
+
+@dataclass(slots=True)
+class PartKeys:
+    """The keys of all parts of a state, so that a save can say how many there are."""
+
+    #: Numbers of the entities, and ids of the closed incidents.
+    entities: set[int] = field(default_factory=set)
+    incidents: set[str] = field(default_factory=set)
+
+    def messages(self, delta: Delta) -> Iterator[Keyed]:
+        """The messages of a delta. Follow them with the record."""
+        whole, entities, incidents = delta
+        for place in range(chunks_of(whole)):
+            yield f"g{place}", whole[place * CHUNK : (place + 1) * CHUNK]
+        for entity, part in entities:
+            (self.entities.discard if part is None else self.entities.add)(entity)
+            yield f"e{entity}", part
+        for incident, part in incidents:
+            (self.incidents.discard if part is None else self.incidents.add)(incident)
+            yield f"i{incident}", part
+
+
+def chunks_of(whole: bytes) -> int:
+    """Number of the chunks of a global part."""
+    return max(1, -(-len(whole) // CHUNK))
+
+
+def _read(value: bytes) -> dict[str, Any]:
+    found = json.loads(value)
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        raise StateError(
+            f"the state in the topic is not of version {VERSION}", "give another state_topic"
+        )
+    return found

@@ -1,0 +1,44 @@
+"""Results of the members of a group, from a topic of Kafka: the source type `kafka-results`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from mad.config.kafka import KafkaAccess
+from mad.config.options import option
+from mad.sources.kafka import KafkaOptions, KafkaSource
+from mad.sources.protocol import Batch
+
+#: The name of the results as a kind of entry of the journal.
+RESULTS = "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaResultsOptions(KafkaAccess):
+    """What a source of the type `kafka-results` reads."""
+
+    topic: str = option("mad-results", help="Topic to which the members write their results")
+    group: str = option("mad-view", help="Consumer group; each server needs a separate one")
+
+
+class KafkaResultsSource(KafkaSource):
+    """Reads committed results, one message a batch. They go to the tables as they are."""
+
+    Options = KafkaResultsOptions  # type: ignore[assignment]
+
+    def __init__(self, options: KafkaResultsOptions) -> None:
+        access = {one.name: getattr(options, one.name) for one in fields(KafkaAccess)}
+        # Batches of the format arrow have one message each.
+        super().__init__(
+            KafkaOptions(topics=(options.topic,), group=options.group, format="arrow", **access)
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        return {**super()._settings(), "isolation.level": "read_committed"}
+
+    def _batch_of(
+        self, payloads: Sequence[bytes | None], marks: Sequence[tuple[str, Any]]
+    ) -> Batch:
+        return Batch(payloads[0] or b"", dict(marks), RESULTS, RESULTS)
