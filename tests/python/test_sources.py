@@ -660,6 +660,28 @@ def test_few_files_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.Monkey
     source.close()
 
 
+@pytest.mark.parametrize("other", ["pipe", "folder", "link to itself"])
+def test_something_else_in_place_of_a_file_blocks_nothing(other: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    _append(path, 0, 10)
+    source = _follow(path)
+    source.open({})
+    assert _read(source) == list(range(10))
+    path.rename(tmp_path / "a.log.1")
+    if other == "pipe":
+        os.mkfifo(path)
+    elif other == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path)
+    for _ in range(3):
+        assert _read(source) == []
+    path.rmdir() if other == "folder" else path.unlink()
+    _append(path, 10, 20)
+    assert _read(source) == list(range(10, 20))
+    source.close()
+
+
 def test_a_file_that_was_moved_away_is_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

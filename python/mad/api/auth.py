@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mad.api.errors import ApiError
 from mad.api.paths import is_page, takes_batches
-from mad.config.secret import open_regular
 from mad.errors import UsageError, reason
+from mad.regular import open_regular
 
 SCOPES = ("read", "ingest", "admin")
 #: Least characters of a token, and least different ones.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO
+
+from mad.regular import open_regular
 
 #: Most bytes of a file with a secret.
 MAX_BYTES = 64 * 1024
@@ -53,20 +52,6 @@ def revealed(value: str | Secret | None) -> str:
     """The text of an option that may be plain or a reference; empty for None. Raises
     `SecretMissing`."""
     return value.value() if isinstance(value, Secret) else value or ""
-
-
-def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
-    """Opens a regular file. Raises OSError for anything else, because a server that reads a named
-    pipe again waits for its writer."""
-
-    def opener(name: str, flags: int) -> int:
-        found = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-        if not stat.S_ISREG(os.fstat(found).st_mode):
-            os.close(found)
-            raise OSError(errno.EINVAL, "it is no regular file", name)
-        return found
-
-    return open(path, "rb", opener=opener)
 
 
 def _contents(path: str) -> str:

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
 
+from mad.regular import open_regular
 from mad.sources.beginning import Beginning, LastRecord
 from mad.sources.compressed import TruncatedError, inflated, unzstd
 
@@ -321,7 +322,7 @@ def rotated_of(path: Path) -> list[Path]:
 
 
 def _content(path: Path) -> _Content:
-    file = path.open("rb", buffering=0)
+    file = open_regular(path, buffering=0)
     try:
         return _Content(file)
     except BaseException:

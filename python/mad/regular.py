@@ -1,0 +1,21 @@
+"""Opens regular files only: whoever reads a named pipe waits until another program writes to it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import IO
+
+
+def open_regular(path: str | os.PathLike[str], buffering: int = -1) -> IO[bytes]:
+    """A regular file to be read. Raises OSError for anything else, also at once for a pipe."""
+
+    def opener(name: str, flags: int) -> int:
+        found = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            os.close(found)
+            raise OSError(errno.EINVAL, "it is no regular file", name)
+        return found
+
+    return open(path, "rb", buffering, opener=opener)  # noqa: PTH123 - Path.open takes no opener
