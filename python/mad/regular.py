@@ -18,4 +18,4 @@ def open_regular(path: str | os.PathLike[str], buffering: int = -1) -> IO[bytes]
             raise OSError(errno.EINVAL, "it is no regular file", name)
         return found
 
-    return open(path, "rb", buffering, opener=opener)  # noqa: PTH123 - Path.open takes no opener
+    return open(path, "rb", buffering, opener=opener)

@@ -11,7 +11,7 @@ from mad.severity import FOUR_LEVELS
 
 PACKAGE = Path(mad.__file__).parent
 LAYERS = (
-    ("_core", "deadline", "errors", "severity", "times"),
+    ("_core", "deadline", "errors", "regular", "severity", "times"),
     ("config",),
     ("sources", "sinks", "report", "model"),
     ("detection", "documents", "series", "journal", "explainers"),
