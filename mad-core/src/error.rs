@@ -66,6 +66,14 @@ impl Error {
         }
     }
 
+    /// A text of a catalogue that is no translation of its message.
+    pub(crate) fn catalogue(key: &str, value: impl Display, expected: &str) -> Self {
+        Self {
+            kind: ErrorKind::Config { field: key.to_owned() },
+            message: format!("message `{key}` is {value}; expected {expected}"),
+        }
+    }
+
     /// The same error with the path of the field moved from `stage` to `place`, such as from `score`
     /// to `override[0]`.
     pub(crate) fn moved(self, stage: &str, place: &str) -> Self {

@@ -59,6 +59,8 @@ mod _core {
     #[pymodule_export]
     use super::records::zstd::ZstdDecoder;
     #[pymodule_export]
+    use super::results::catalogue::Catalogue;
+    #[pymodule_export]
     use super::results::evaluation::evaluate;
     #[pymodule_export]
     use super::results::evaluation::evaluate_report;

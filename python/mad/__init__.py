@@ -18,6 +18,7 @@ of log lines.
 from mad import reference
 from mad._core import (
     BinomialScorer,
+    Catalogue,
     Culprit,
     CulpritRanker,
     Explanation,
@@ -64,6 +65,7 @@ from mad.traces import rank_traces
 
 __all__ = [
     "BinomialScorer",
+    "Catalogue",
     "Config",
     "Culprit",
     "CulpritRanker",

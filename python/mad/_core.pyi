@@ -15,6 +15,7 @@ HAS_FAULTS: bool
 __all__ = [
     "HAS_FAULTS",
     "BinomialScorer",
+    "Catalogue",
     "Culprit",
     "CulpritRanker",
     "DetectRun",
@@ -466,6 +467,51 @@ class Incident:
         """The whole incident as JSON, as in incidents.json."""
 
 @final
+class Catalogue:
+    """The sentences of explanations in one language, by their keys.
+
+    `texts` are texts by key; that of a message that counts may be `{"one": ..., "other": ...}`.
+    Each has the placeholders of the English one (`Catalogue.english()`), each once, in any order.
+    Messages without a text are in English; `missing` names them.
+
+    Raises ValueError for a key that does not exist, and for a text with other placeholders.
+
+    >>> import mad
+    >>> german = mad.Catalogue("de", {"count.row": {"one": "{n} Zeile", "other": "{n} Zeilen"}})
+    >>> german.language, len(german.missing) > 100
+    ('de', True)
+    >>> mad.Catalogue("de", {"signal.error_rate": "Fehlerquote"}).signal("error_rate")
+    'Fehlerquote'
+    """
+
+    def __new__(cls, language: str, texts: Mapping[str, str | Mapping[str, str]]) -> Catalogue: ...
+    @staticmethod
+    def problems(
+        language: str, texts: Mapping[str, str | Mapping[str, str]]
+    ) -> list[tuple[str, str]]:
+        """Every reason why texts are no catalogue, as pairs of a key and a message."""
+    @staticmethod
+    def english() -> dict[str, str | dict[str, str]]:
+        """The English texts by key, in the order of catalogue files."""
+    @property
+    def language(self) -> str:
+        """The name of the language."""
+    @property
+    def texts(self) -> dict[str, str | dict[str, str]]:
+        """The texts by key."""
+    @property
+    def missing(self) -> list[str]:
+        """The keys of the messages that are in English."""
+    def text(self, key: str) -> str:
+        """The text of a message without placeholders, such as `label.impact`. KeyError for other
+        keys."""
+    def signal(self, name: str) -> str:
+        """The name of a signal; a metric keeps its name."""
+    def translate(self, incident: str) -> str:
+        """The JSON of an incident with its texts in this language, from its field `messages`. Texts
+        without a message stay as they are."""
+
+@final
 class Explanation:
     """The explanation of an incident in sentences; each holds numbers of its evidence."""
 
@@ -755,8 +801,9 @@ class Report:
         self, at: datetime | None = None, minutes: float = 15.0, top_k: int = 3
     ) -> Ranking:
         """Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row)."""
-    def explain(self, incident: Incident) -> Explanation:
-        """Explains an incident."""
+    def explain(self, incident: Incident, catalogue: Catalogue | None = None) -> Explanation:
+        """Explains an incident. `catalogue` is the language of the sentences; English without
+        one."""
     @property
     def states(self) -> Table:
         """The state of each service and endpoint, and of each metric, at the end; worst first:
@@ -907,8 +954,9 @@ class Pipeline:
         self, at: datetime | None = None, minutes: float = 15.0, top_k: int = 3
     ) -> Ranking:
         """Ranks by the flagged rows of the `minutes` up to `at` (default: the newest row)."""
-    def explain(self, incident: Incident) -> Explanation:
-        """Explains an incident."""
+    def explain(self, incident: Incident, catalogue: Catalogue | None = None) -> Explanation:
+        """Explains an incident. `catalogue` is the language of the sentences; English without
+        one."""
     def states(self) -> Table:
         """The state of each service and endpoint, and of each metric, now; see `Report.states`."""
     def document(self) -> str:
@@ -1487,9 +1535,14 @@ class TemplateExplainer:
     """
 
     def __new__(cls) -> TemplateExplainer: ...
-    def explain(self, incident: Incident, ranking: Ranking | None = None) -> Explanation:
+    def explain(
+        self,
+        incident: Incident,
+        ranking: Ranking | None = None,
+        catalogue: Catalogue | None = None,
+    ) -> Explanation:
         """Explains an incident; `ranking` is the one at its end, whose culprits become likely
-        causes."""
+        causes. `catalogue` is the language of the sentences; English without one."""
 
 @final
 class DetectRun:
@@ -1652,6 +1705,7 @@ class EnginePipeline:
         self,
     ) -> tuple[bytes, list[tuple[int, bytes | None]], list[tuple[str, bytes | None]]]: ...
     def mark_dirty(self, entities: Sequence[int], incidents: Sequence[str]) -> None: ...
+    def use_catalogue(self, catalogue: Catalogue) -> None: ...
     def checkpoint(self) -> bytes: ...
     def check(self, table: object, kind: str = "requests", format: str = "text") -> None: ...
     def ingest(

@@ -1,9 +1,11 @@
 //! Likely causes and recommended actions by the pattern of flagged signals.
 
+use super::messages::{self, action, cause, cause_status};
+use super::phrase::Phrase;
 use super::phrases::{against, against_errors, change, failing, is_complete, peaks, usual_of};
 use super::rules::Facts;
 use super::words::{
-    date_clock, format_value, milliseconds, named, number, one_line, percent, plural,
+    count, date_clock, milliseconds, named, number, one_line, percent, value_phrase,
 };
 use crate::config::Symptom;
 use crate::culprit::{Culprit, Evidence, Ranking};
@@ -17,24 +19,21 @@ use crate::telemetry::Status;
 /// Largest number of causes, and of actions.
 const MAX_ITEMS: usize = 5;
 
-/// Words in names of endpoints, the kind of endpoint, and its usual dependencies.
-const KINDS: [(&[&str], &str, &str); 4] = [
+/// A kind of endpoint: words in its name, and a hint.
+type Kind = (&'static [&'static str], fn() -> Phrase);
+
+/// Words in names of endpoints, and the hint at the usual dependencies of such endpoints.
+const KINDS: [Kind; 4] = [
     (
         &["pay", "payment", "payments", "refund", "refunds", "billing", "charge", "charges"],
-        "a payment endpoint",
-        "the payment provider or its fraud check",
+        messages::hint::payment,
     ),
     (
         &["login", "auth", "authentication", "verify", "token", "tokens", "session", "sessions"],
-        "an authentication endpoint",
-        "the identity provider or the session store",
+        messages::hint::authentication,
     ),
-    (&["search", "query", "suggest"], "a search endpoint", "the search index"),
-    (
-        &["cart", "checkout", "order", "orders"],
-        "an ordering endpoint",
-        "stock and payment calls and the order database",
-    ),
+    (&["search", "query", "suggest"], messages::hint::search),
+    (&["cart", "checkout", "order", "orders"], messages::hint::ordering),
 ];
 
 /// The entity that causes and actions speak of, and its flagged signals by kind: the first culprit
@@ -47,7 +46,7 @@ pub(super) struct Pattern {
     peaks: Vec<Peak>,
     latency: Option<Peak>,
     /// Share of failed requests and what it is compared with: `usual 2 %`.
-    errors: Option<(f64, String)>,
+    errors: Option<(f64, Phrase)>,
     /// Share of the requests that the service refused or redirected, with the most frequent such
     /// status.
     refused: Option<(Peak, Option<Status>)>,
@@ -63,43 +62,34 @@ pub(super) struct Pattern {
     /// Error or warning lines.
     lines: Option<Peak>,
     /// What to look at in the service of the first culprit, if that is another one.
-    culprit: Option<String>,
+    culprit: Option<Phrase>,
 }
 
 /// `Start with store /get, anomalous since 2026-01-06 10:44 UTC: its errors, releases and
 /// dependencies.`; `None` if the first culprit belongs to the service of the incident.
-fn culprit_action(ranking: &Ranking, incident: &Incident) -> Option<String> {
+fn culprit_action(ranking: &Ranking, incident: &Incident) -> Option<Phrase> {
     let first = ranking.culprits.first()?;
     if first.entity.service == incident.entity.service || !first.score.is_finite() {
         return None;
     }
-    let since = date_clock(first.onset, incident.step);
-    let what = match first.metric.as_str() {
-        SILENCE => "find out whether it still runs and is reachable",
-        NETWORK_GAP => "check the network and the connection pools on this way",
-        _ => "read its log, and check its releases, saturation and dependencies",
+    let start: fn(_, _) -> _ = match first.metric.as_str() {
+        SILENCE => action::start_silent,
+        NETWORK_GAP => action::start_network,
+        _ => action::start,
     };
-    Some(format!("Start with {}, anomalous since {since}: {what}.", named(&first.entity)))
+    Some(start(named(&first.entity), date_clock(first.onset, incident.step)))
 }
 
 /// Why a service refuses or redirects requests, by the most frequent status (RFC 9110, section 15).
-const fn refusal(status: Option<Status>) -> &'static str {
+fn refusal(status: Option<Status>, change: Phrase) -> Phrase {
     match status {
-        Some(Status::Http(401 | 403 | 407)) => {
-            "A key, token or permission that expired or was changed, or somebody who tries to guess one"
-        }
-        Some(Status::Http(404 | 405 | 410)) => {
-            "A route that was moved or removed, a client with wrong addresses, or a scan"
-        }
-        Some(Status::Http(429)) => "A rate limit that clients reach, or that was lowered",
-        Some(Status::Http(408 | 499)) => "Clients that give up before the answer",
-        Some(Status::Http(400 | 406 | 409 | 411..=428)) => {
-            "Requests in a form that the service does not take, as after a release of either side"
-        }
-        Some(Status::Http(300..=399)) => "An address that moved, or a redirect loop",
-        _ => {
-            "Requests that the service refuses or redirects: a change of the service or of its clients"
-        }
+        Some(Status::Http(401 | 403 | 407)) => cause_status::refused(change),
+        Some(Status::Http(404 | 405 | 410)) => cause_status::not_found(change),
+        Some(Status::Http(429)) => cause_status::rate_limit(change),
+        Some(Status::Http(408 | 499)) => cause_status::given_up(change),
+        Some(Status::Http(400 | 406 | 409 | 411..=428)) => cause_status::wrong_form(change),
+        Some(Status::Http(300..=399)) => cause_status::redirected(change),
+        _ => cause_status::other(change),
     }
 }
 
@@ -220,87 +210,56 @@ impl Pattern {
     }
 
     /// Likely causes, each with the signals that suggest it.
-    pub fn causes(&self) -> Vec<String> {
-        let service = &self.service;
+    pub fn causes(&self) -> Vec<Phrase> {
+        let service = &*self.service;
         let mut out = Vec::new();
         match (&self.latency, &self.errors) {
-            (Some(latency), Some((share, _))) => out.push(format!(
-                "A dependency of {service} that is overloaded or timing out: latency ({}) and error \
-                 rate ({}) rose together.",
+            (Some(latency), Some((share, _))) => out.push(cause::slow_and_failing(
+                service,
                 milliseconds(latency.signal.value),
                 percent(*share),
             )),
-            (Some(latency), None) => out.push(format!(
-                "A slow dependency, a lock, or saturation of {service} itself: {}, without a \
-                 significant rise of errors.",
-                change(latency),
-            )),
-            (None, Some((share, against))) => out.push(format!(
-                "A failing dependency, or a faulty release or configuration of {service}: {} of \
-                 the requests failed ({}), without a latency anomaly.",
-                percent(*share),
-                against,
-            )),
+            (Some(latency), None) => out.push(cause::slow(service, change(latency))),
+            (None, Some((share, against))) => {
+                out.push(cause::failing(service, percent(*share), against));
+            }
             (None, None) => {}
         }
         if let Some((refused, status)) = &self.refused {
-            out.push(format!("{}: {}.", refusal(*status), change(refused)));
+            out.push(refusal(*status, change(refused)));
         }
         if let Some(latency) = &self.latency
             && latency.signal.signal == Signal::P95Latency
             && !self.peaks.iter().any(|peak| peak.signal.signal == Signal::P50Latency)
         {
-            out.push(format!(
-                "A fault that affects only some requests (a shard, a cold cache, large payloads): \
-                 the 95th percentile reached {} and the median was not flagged.",
-                milliseconds(latency.signal.value),
-            ));
+            out.push(cause::some_requests(milliseconds(latency.signal.value)));
         }
         if let Some(traffic) = &self.traffic {
-            let arrived = format!(
-                "{} arrived in one step (usual {}).",
-                plural(traffic.signal.value.round(), "request"),
-                number(usual_of(traffic), 0),
-            );
+            let requests = messages::count::request(count(traffic.signal.value.round()));
+            let usual = number(usual_of(traffic), 0);
             out.push(if traffic.signal.z < 0.0 {
-                format!(
-                    "Callers that stopped calling, or a fault in front of {service} that blocks \
-                     requests: {arrived}",
-                )
+                cause::fewer_requests(service, requests, usual)
             } else if self.latency.is_some() || self.errors.is_some() {
-                format!("Overload: {arrived}")
+                cause::overload(requests, usual)
             } else {
-                format!("A surge of demand, retries of a caller, or a crawler: {arrived}")
+                cause::more_requests(requests, usual)
             });
         }
         if let Some(spans) = &self.spans {
-            out.push(format!(
-                "Calls to {} that no longer happen, or spans that are lost before they arrive: {}.",
-                named(&self.entity),
-                change(spans),
-            ));
+            out.push(cause::missing_spans(named(&self.entity), change(spans)));
         }
         if let Some(silence) = &self.silence {
-            out.push(format!(
-                "{service} is down or cannot be reached, its callers stopped calling, or its telemetry \
-                 is lost: no request for {}.",
-                format_value(&silence.signal.signal, silence.signal.value),
-            ));
+            let length = value_phrase(&silence.signal.signal, silence.signal.value);
+            out.push(cause::silence(service, length));
         }
         if let Some((callee, gap)) = &self.network {
-            out.push(format!(
-                "The network between {service} and {callee}, a queue or a connection pool: {}.",
-                change(gap),
-            ));
+            out.push(cause::network(service, &**callee, change(gap)));
         }
         if let Some(lines) = &self.lines {
-            out.push(format!("A fault that {service} reports in its log: {}.", change(lines)));
+            out.push(cause::log(service, change(lines)));
         }
         if let (Some(metric), true) = (&self.metric, out.is_empty()) {
-            out.push(format!(
-                "A change in the load, release, configuration or dependencies of {service}: {}.",
-                change(metric),
-            ));
+            out.push(cause::metric(service, change(metric)));
         }
         if self.latency.is_some() || self.errors.is_some() {
             out.extend(self.hint());
@@ -311,69 +270,55 @@ impl Pattern {
 
     /// Recommended actions, most urgent first. Where another service than that of the incident is the
     /// first culprit, the first action is about it.
-    pub fn actions(&self) -> Vec<String> {
-        let Self { service, since, .. } = self;
+    pub fn actions(&self) -> Vec<Phrase> {
+        let (service, since) = (&*self.service, &*self.since);
         let surge = self.traffic.as_ref().is_some_and(|traffic| traffic.signal.z > 0.0);
         let drop = self.traffic.as_ref().is_some_and(|traffic| traffic.signal.z < 0.0);
-        let mut out: Vec<String> = self.culprit.clone().into_iter().collect();
+        let mut out: Vec<Phrase> = self.culprit.clone().into_iter().collect();
         if self.errors.is_some() || self.lines.is_some() {
-            let what = match &self.lines {
-                Some(lines) if lines.signal.signal.as_str() == LOG_WARNINGS => "warnings",
-                _ => "errors",
-            };
-            out.push(format!("Read the {what} that {service} logged from {since} on."));
+            out.push(match &self.lines {
+                Some(lines) if lines.signal.signal.as_str() == LOG_WARNINGS => {
+                    action::read_warnings(service, since)
+                }
+                _ => action::read_errors(service, since),
+            });
         }
         if self.refused.is_some() {
-            out.push(format!(
-                "Group the refused requests of {} by client, version and address: one client, or all.",
-                named(&self.entity),
-            ));
+            out.push(action::group_refused(named(&self.entity)));
         }
         if self.latency.is_some() {
-            let endpoint = named(&self.entity);
-            out.push(format!("Follow a slow trace of {endpoint} to see where its time goes."));
+            out.push(action::follow_trace(named(&self.entity)));
         }
         if let Some((callee, _)) = &self.network {
-            out.push(format!(
-                "Check the network, the connection pools and the queues between {service} and {callee}.",
-            ));
+            out.push(action::check_network(service, &**callee));
         }
         if self.silence.is_some() {
-            out.push(format!(
-                "Check whether {service} is running and can be reached, and whether its telemetry \
-                 still arrives.",
-            ));
+            out.push(action::check_running(service));
         }
         if drop || self.silence.is_some() {
-            out.push(format!("Check the callers of {service} and the gateway before it."));
+            out.push(action::check_callers(service));
         }
         if surge {
-            out.push(format!(
-                "Find out which callers send more requests to {service} than before."
-            ));
+            out.push(action::find_callers(service));
         }
-        out.push(format!(
-            "Check the changes of {service} shortly before {since}: releases, configuration, restarts.",
-        ));
+        out.push(action::check_changes(service, since));
         if self.latency.is_some() || surge {
-            out.push(format!(
-                "Check saturation of {service}: cpu, memory, connection pools, queues.",
-            ));
+            out.push(action::check_saturation(service));
         }
         if self.latency.is_some() || self.errors.is_some() || self.metric.is_some() {
-            out.push(format!("Check the health of the dependencies of {service}."));
+            out.push(action::check_dependencies(service));
         }
         out.truncate(MAX_ITEMS);
         out
     }
 
     /// The usual dependencies of endpoints with such a name. It is a hint and no finding.
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<Phrase> {
         let entity = &self.entity;
         let name = format!("{} {}", entity.service, entity.endpoint).to_ascii_lowercase();
         let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
-        let (_, kind, usual) =
-            KINDS.into_iter().find(|(names, ..)| words.iter().any(|word| names.contains(word)))?;
-        Some(format!("Its name suggests {kind}, which often depends on {usual}."))
+        let mut kinds = KINDS.into_iter();
+        let (_, hint) = kinds.find(|(names, _)| words.iter().any(|word| names.contains(word)))?;
+        Some(hint())
     }
 }

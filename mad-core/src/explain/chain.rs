@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::messages;
+use super::phrase::Phrase;
 use super::phrases::{first_value, is_complete};
 use super::words::{duration, moment, named, number, one_line};
 use crate::culprit::RankingContext;
@@ -146,39 +148,35 @@ fn causes_first<'a>(
 }
 
 /// The chain as sentences, at most [`MAX_SENTENCES`].
-pub(super) fn sentences(incident: &Incident, chain: &[Link]) -> Vec<String> {
-    let mut out: Vec<String> =
+pub(super) fn sentences(incident: &Incident, chain: &[Link]) -> Vec<Phrase> {
+    let mut out: Vec<Phrase> =
         chain.iter().take(MAX_SENTENCES).filter_map(|link| sentence(incident, link)).collect();
     let more = incident.reached.saturating_add(1).saturating_sub(MAX_SENTENCES as u64);
     if !chain.is_empty() && more > 0 {
-        out.push(format!("{} more entities followed.", number(more as f64, 0)));
+        out.push(messages::chain::more(number(more as f64, 0)));
     }
     out
 }
 
 /// `10:42 UTC: cart /x, which calls store: median latency was 310 ms (usual 120 ms).`
-fn sentence(incident: &Incident, link: &Link) -> Option<String> {
+fn sentence(incident: &Incident, link: &Link) -> Option<Phrase> {
     if !is_complete(&link.signal) {
         return None;
     }
     let at = moment(link.at, incident.start, incident.end, incident.step);
-    let tie = link.tie.as_ref().map_or_else(String::new, |(other, tie)| {
-        let service = one_line(&other.service);
-        match tie {
-            Tie::Calls => format!(", which calls {service}"),
-            Tie::CalledBy => format!(", which {service} calls"),
-            Tie::SameService => format!(", same service as {}", named(other)),
-        }
-    });
-    let after = link.change.as_ref().map_or_else(String::new, |event| {
-        let what = [&event.kind, &event.name, &event.version].map(|word| one_line(word));
-        let what: Vec<String> = what.into_iter().filter(|word| !word.is_empty()).collect();
-        let before = (link.at + incident.step).since(event.at);
-        format!(", within {} of a change: {}", duration(before), what.join(" "))
-    });
-    Some(format!(
-        "{at}: {}{tie}: {}{after}.",
-        named(&link.entity),
-        first_value(&Peak::new(link.at, &link.signal))
-    ))
+    let own = named(&link.entity);
+    let entity = match &link.tie {
+        None => own.into(),
+        Some((other, Tie::Calls)) => messages::chain::calls(own, one_line(&other.service)),
+        Some((other, Tie::CalledBy)) => messages::chain::called_by(own, one_line(&other.service)),
+        Some((other, Tie::SameService)) => messages::chain::same_service(own, named(other)),
+    };
+    let what = first_value(&Peak::new(link.at, &link.signal));
+    let Some(event) = &link.change else {
+        return Some(messages::chain::first(at, entity, what));
+    };
+    let words = [&event.kind, &event.name, &event.version].map(|word| one_line(word));
+    let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let before = duration((link.at + incident.step).since(event.at));
+    Some(messages::chain::after_change(at, entity, what, before, words.join(" ")))
 }

@@ -2,6 +2,8 @@
 
 use super::causes::Pattern;
 use super::chain::{Link, Tie, has_surge};
+use super::messages::{self, check};
+use super::phrase::Phrase;
 use super::phrases::{change, first_value, is_complete, peaks};
 use super::standout::{Standout, alike};
 use super::words::{date_clock, duration, moment, named, one_line};
@@ -16,30 +18,35 @@ pub(super) fn root_cause(
     ranking: Option<&Ranking>,
     pattern: &Pattern,
     standout: Option<&Standout<'_>>,
-) -> String {
+) -> Phrase {
     let first = ranking.and_then(|ranking| ranking.culprits.first());
     let Some(first) = first.filter(|first| first.score.is_finite()) else {
-        return "Unknown: no entity stands out.".to_owned();
+        return messages::root::unknown();
     };
     let what = if pattern.entity() == &first.entity { pattern.strongest() } else { None };
-    let what = what.map_or_else(String::new, |peak| format!(": {}", change(peak)));
-    let first = format!("{}, anomalous since {}{what}.", named(&first.entity), pattern.since());
+    let (entity, since) = (named(&first.entity), pattern.since());
+    let first = match what {
+        Some(peak) => messages::root::change(entity, since, change(peak)),
+        None => messages::root::entity(entity, since),
+    };
     match standout {
-        Some(standout) => format!("{first} {}", standout.sentence()),
+        Some(standout) => Phrase::Sentences(vec![first, standout.sentence()]),
         None => first,
     }
 }
 
 /// `cart /add at 10:42 UTC: median latency was 310 ms (usual 120 ms).`
-pub(super) fn first_failure(incident: &Incident, chain: &[Link]) -> String {
+pub(super) fn first_failure(incident: &Incident, chain: &[Link]) -> Phrase {
     let first = first_link(incident, chain);
     let first = first.map(|link| (&link.entity, Peak::new(link.at, &link.signal)));
     let own = || Some((&incident.entity, incident.onset.clone()?));
     let Some((entity, onset)) = first.or_else(own) else {
-        return format!("{} at {}.", named(&incident.entity), at(incident, incident.start));
+        let entity = named(&incident.entity);
+        return messages::first::entity(entity, at(incident, incident.start));
     };
-    let what = if is_complete(&onset.signal) { first_value(&onset) } else { "flagged".to_owned() };
-    format!("{} at {}: {what}.", named(entity), at(incident, onset.at))
+    let is_known = is_complete(&onset.signal);
+    let what = if is_known { first_value(&onset) } else { messages::change::flagged() };
+    messages::first::change(named(entity), at(incident, onset.at), what)
 }
 
 /// The first link of a chain. Of a surge, which enters at a caller, it is the caller that follows within
@@ -70,34 +77,29 @@ pub(super) fn checks(
     ranking: Option<&Ranking>,
     entity: &Entity,
     known_since: Option<Timestamp>,
-) -> Vec<String> {
+) -> Vec<Phrase> {
     let mut out = Vec::new();
     let culprits = ranking.map_or(&[][..], |ranking| &ranking.culprits);
     if let Some(first) = culprits.first().filter(|first| first.score.is_finite()) {
         let service = one_line(&first.entity.service);
         if first.changes.is_empty() {
-            out.push(format!(
-                "Changes: none of {service} is known in the 30 minutes before {}.",
-                date_clock(first.onset, incident.step),
-            ));
+            out.push(check::changes(&*service, date_clock(first.onset, incident.step)));
         }
         if first.explained_by.is_none() && first.slow_calls_to.is_none() {
-            out.push(format!(
-                "Calls: no service that {service} is known to call became anomalous before it."
-            ));
+            out.push(check::calls(service));
         }
     }
     out.extend(own_signals(incident));
     out.extend(alike(incident, entity));
     if incident.reached == 0 && culprits.len() < 2 {
-        out.push("Other entities: none became anomalous with it.".to_owned());
+        out.push(check::other_entities());
     }
     out.extend(known_since.and_then(|since| short_past(&incident.entity, incident, since)));
     out
 }
 
 /// The signals of requests that were not flagged.
-fn own_signals(incident: &Incident) -> Option<String> {
+fn own_signals(incident: &Incident) -> Option<Phrase> {
     if incident.requests == 0 {
         return None;
     }
@@ -107,31 +109,23 @@ fn own_signals(incident: &Incident) -> Option<String> {
     let is_silent = incident.signals().any(|signal| signal.as_str() == SILENCE);
     let mut quiet = Vec::new();
     if !has(&[Signal::P50Latency, Signal::P95Latency, Signal::SlowShare]) {
-        quiet.push("latency");
+        quiet.push(messages::signal::latency());
     }
     if !has(&[Signal::ErrorRate]) && !incident.errors_rose {
-        quiet.push("error rate");
+        quiet.push(messages::signal::error_rate());
     }
     if !has(&[Signal::RequestCount]) && !is_silent {
-        quiet.push("number of requests");
+        quiet.push(messages::signal::requests());
     }
-    let names = match quiet.as_slice() {
-        [] => return None,
-        [only] => (*only).to_owned(),
-        [first, rest @ ..] => format!("{first} and {}", rest.join(" and ")),
-    };
-    Some(format!("Signals of {}: {names} not flagged.", named(&incident.entity)))
+    (!quiet.is_empty()).then(|| {
+        let names = Phrase::joined(quiet, messages::list::and, messages::list::and);
+        check::signals(named(&incident.entity), names)
+    })
 }
 
 /// `History: 45 minutes of payments /pay are known before the incident, too few to know its daily
 /// rhythm.`
-fn short_past(entity: &Entity, incident: &Incident, since: Timestamp) -> Option<String> {
+fn short_past(entity: &Entity, incident: &Incident, since: Timestamp) -> Option<Phrase> {
     let known = incident.start.since(since);
-    (known > 0 && known < DAY).then(|| {
-        format!(
-            "History: {} of {} are known before the incident, too short for a daily rhythm.",
-            duration(known),
-            named(entity),
-        )
-    })
+    (known > 0 && known < DAY).then(|| check::history(duration(known), named(entity)))
 }

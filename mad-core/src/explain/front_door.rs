@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::phrases::{SLOWEST, is_complete, list, statuses, usual_of, without_response};
-use super::words::{milliseconds, moment, named, number, percent, plural};
+use super::messages::{count, impact};
+use super::phrase::Phrase;
+use super::phrases::{is_complete, some_named, statuses, usual_of};
+use super::words::{self, milliseconds, moment, named, number, percent};
 use crate::culprit::RankingContext;
 use crate::feature::StatusCounts;
 use crate::incident::{Incident, Peak};
@@ -145,21 +147,26 @@ impl FrontDoor {
     ///
     /// `Counted at web /buy, which no other affected service calls: 42 of 900 requests failed in the
     /// flagged time. The error rate was 4.7 %.`
-    pub(super) fn sentences(&self, incident: &Incident) -> Vec<String> {
-        let requests = plural(self.requests as f64, "request");
-        let what = if self.errors == 0 {
-            format!("no request failed in the flagged time ({requests}).")
-        } else {
-            format!(
-                "{} of {requests} failed in the flagged time{}. The error rate was {}.",
-                number(self.errors as f64, 0),
-                without_response(self.no_response, self.errors),
-                percent(self.errors as f64 / self.requests as f64),
-            )
+    pub(super) fn sentences(&self, incident: &Incident) -> Vec<Phrase> {
+        let requests = count::request(words::count(self.requests as f64));
+        let (place, failed) = (self.place(), number(self.errors as f64, 0));
+        let silent = self.no_response;
+        let what = match (self.errors, silent) {
+            (0, _) => impact::at_no_failure(place, requests),
+            (_, 0) => impact::at_failed(place, failed, requests),
+            (errors, _) if errors == silent => {
+                impact::at_failed_all_silent(place, failed, requests)
+            }
+            _ => {
+                let silent = number(silent as f64, 0);
+                impact::at_failed_silent(place, failed, requests, silent)
+            }
         };
-        let place = self.place();
-        let mut out =
-            vec![format!("Counted at {place}, which no other affected service calls: {what}")];
+        let rate = || impact::rate(percent(self.errors as f64 / self.requests as f64));
+        let mut out = vec![match self.errors {
+            0 => what,
+            _ => Phrase::Sentences(vec![what, rate()]),
+        }];
         out.extend(statuses(&self.statuses));
         out.extend(self.slow(incident));
         out.extend(self.fewer(incident));
@@ -167,13 +174,9 @@ impl FrontDoor {
     }
 
     /// `web /buy, web /cart and 2 more`.
-    fn place(&self) -> String {
-        let mut names: Vec<String> = self.entities.iter().take(MAX_NAMED).map(named).collect();
-        let more = self.entities.len().saturating_sub(names.len());
-        if more > 0 {
-            names.push(format!("{} more", number(more as f64, 0)));
-        }
-        list(&names)
+    fn place(&self) -> Phrase {
+        let names = self.entities.iter().take(MAX_NAMED).map(|entity| named(entity).into());
+        some_named(names.collect(), self.entities.len() as u64)
     }
 
     /// The peaks of a signal in a direction, with their entities.
@@ -194,16 +197,16 @@ impl FrontDoor {
     }
 
     /// The slowest requests, at the entity with the largest deviation.
-    fn slow(&self, incident: &Incident) -> Option<String> {
+    fn slow(&self, incident: &Incident) -> Option<Phrase> {
         let worst = |signal| {
             let peaks = self.peaks(incident, signal, true);
             peaks.max_by(|(_, a), (_, b)| a.signal.z.total_cmp(&b.signal.z))
         };
-        let p50 = worst(Signal::P50Latency).map(|found| (found, "half of the requests"));
-        let p95 = || worst(Signal::P95Latency).map(|found| (found, SLOWEST));
-        let ((entity, peak), who) = p50.or_else(p95)?;
-        Some(format!(
-            "At {} {who} of {} took {} or longer (usual {}).",
+        let (half, slowest) = (worst(Signal::P50Latency), || worst(Signal::P95Latency));
+        let is_half = half.is_some();
+        let (entity, peak) = half.or_else(slowest)?;
+        let text: fn(_, _, _, _) -> _ = if is_half { impact::half_of } else { impact::slowest_of };
+        Some(text(
             moment(peak.at, incident.start, incident.end, incident.step),
             named(entity),
             milliseconds(peak.signal.value),
@@ -212,14 +215,13 @@ impl FrontDoor {
     }
 
     /// The requests that did not arrive, at the entity that misses most.
-    fn fewer(&self, incident: &Incident) -> Option<String> {
+    fn fewer(&self, incident: &Incident) -> Option<Phrase> {
         let missing = |peak: &Peak| (usual_of(peak) - peak.signal.value).max(0.0).round();
         let peaks = self.peaks(incident, Signal::RequestCount, false);
         let (entity, peak) = peaks.max_by(|(_, a), (_, b)| missing(a).total_cmp(&missing(b)))?;
-        Some(format!(
-            "At {} about {} fewer than usual arrived at {}.",
+        Some(impact::fewer_at(
             moment(peak.at, incident.start, incident.end, incident.step),
-            plural(missing(peak), "request"),
+            count::request(words::count(missing(peak))),
             named(entity),
         ))
     }

@@ -2,6 +2,9 @@
 
 use std::sync::LazyLock;
 
+use super::message::Message;
+use super::messages;
+use super::phrase::Phrase;
 use super::words::{named, one_line, quoted};
 use crate::config::{CauseRule, Symptom};
 use crate::series::{Entity, Glob};
@@ -9,24 +12,14 @@ use crate::series::{Entity, Glob};
 /// Rules that are said of an incident, at most.
 const MOST_SAID: usize = 2;
 
-/// The shipped rules as conditions (symptoms, metrics, log templates), cause and action.
-type Shipped = (
-    &'static [Symptom],
-    &'static [&'static str],
-    &'static [&'static str],
-    &'static str,
-    &'static str,
-);
+/// A shipped rule: the name of its messages in the groups `rule_cause` and `rule_action`, and its
+/// conditions (symptoms, metrics, log templates).
+type Shipped = (&'static str, &'static [Symptom], &'static [&'static str], &'static [&'static str]);
 
 const SHIPPED: [Shipped; 15] = [
+    ("certificate", &[], &[], &["*certificate*", "*x509*", "*ssl*handshake*", "*tls*handshake*"]),
     (
-        &[],
-        &[],
-        &["*certificate*", "*x509*", "*ssl*handshake*", "*tls*handshake*"],
-        "A certificate that expired or is not trusted: {service} logs `{template}`.",
-        "Check when the certificates between {service} and its peers expire, and who signed them.",
-    ),
-    (
+        "pool",
         &[],
         &[],
         &[
@@ -36,31 +29,22 @@ const SHIPPED: [Shipped; 15] = [
             "*pool*full*",
             "*too many connections*",
         ],
-        "A connection pool that is used up: {service} logs `{template}`.",
-        "Check the size of the pool of {service}, connections that are not given back, and slow queries.",
     ),
     (
+        "database",
         &[],
         &[],
         &["*db timeout*", "*database*time*out*", "*query*time*out*", "*lock wait*", "*deadlock*"],
-        "A database that is slow, locked or saturated: {service} logs `{template}`.",
-        "Check slow queries, locks and the load of the database that {service} uses.",
     ),
     (
+        "memory",
         &[],
         &[],
         &["*out of memory*", "*outofmemory*", "*oom*kill*", "*cannot allocate memory*"],
-        "Memory that is used up: {service} logs `{template}`.",
-        "Check the memory limit of {service}, its heap, and the releases before it grew.",
     ),
+    ("disk", &[], &[], &["*no space left*", "*disk*full*", "*disk quota*"]),
     (
-        &[],
-        &[],
-        &["*no space left*", "*disk*full*", "*disk quota*"],
-        "A disk that is full: {service} logs `{template}`.",
-        "Free space on the disk of {service}, and find out what fills it.",
-    ),
-    (
+        "names",
         &[],
         &[],
         &[
@@ -70,10 +54,9 @@ const SHIPPED: [Shipped; 15] = [
             "*getaddrinfo*",
             "*could not resolve*",
         ],
-        "Names that cannot be resolved: {service} logs `{template}`.",
-        "Check the DNS that {service} uses, and the names of its dependencies.",
     ),
     (
+        "credentials",
         &[],
         &[],
         &[
@@ -84,17 +67,10 @@ const SHIPPED: [Shipped; 15] = [
             "*invalid*credential*",
             "*invalid*token*",
         ],
-        "A key, password or permission that expired or was changed: {service} logs `{template}`.",
-        "Check the credentials of {service}, and when they were changed.",
     ),
+    ("rate_limit", &[], &[], &["*rate limit*", "*too many requests*", "*throttl*"]),
     (
-        &[],
-        &[],
-        &["*rate limit*", "*too many requests*", "*throttl*"],
-        "A rate limit of a dependency that {service} reaches: it logs `{template}`.",
-        "Check the limits of the dependencies of {service}, and how it repeats calls.",
-    ),
-    (
+        "refused",
         &[],
         &[],
         &[
@@ -104,64 +80,36 @@ const SHIPPED: [Shipped; 15] = [
             "*econnreset*",
             "*broken pipe*",
         ],
-        "A dependency of {service} that is down or restarts: it logs `{template}`.",
-        "Check whether the dependencies of {service} run and can be reached.",
     ),
-    (
-        &[Symptom::Surge, Symptom::Errors],
-        &[],
-        &[],
-        "Retries of callers that add to the load of {service}: requests and failures rose together.",
-        "Check whether the callers of {entity} repeat failed requests without waiting.",
-    ),
-    (
-        &[],
-        &["*rss*", "*heap*", "*mem*"],
-        &[],
-        "A memory leak or a memory limit that is too small: {metric} of {service} rose.",
-        "Check what {service} keeps in memory, its limit, and the releases before it grew.",
-    ),
-    (
-        &[],
-        &["*cpu*", "*load_avg*", "*saturation*"],
-        &[],
-        "Saturation of {service}: its {metric} rose.",
-        "Check what uses the processor of {service}: traffic, a loop, garbage collection, a neighbour.",
-    ),
-    (
-        &[],
-        &["*queue*", "*backlog*", "*consumer_lag*"],
-        &[],
-        "Work that arrives faster than {service} finishes it: its {metric} rose.",
-        "Check how many consumers {service} has, how long one takes, and what sends more.",
-    ),
-    (
-        &[],
-        &["*pool*", "*connections*", "*threads*", "*open_files*"],
-        &[],
-        "A pool or limit of {service} that is being used up: its {metric} rose.",
-        "Check what {service} opens and does not give back, and the limit.",
-    ),
-    (
-        &[],
-        &["*disk*", "*inode*"],
-        &[],
-        "A disk of {service} that fills or is busy: its {metric} rose.",
-        "Check the space and the load of the disk of {service}.",
-    ),
+    ("retries", &[Symptom::Surge, Symptom::Errors], &[], &[]),
+    ("memory_metric", &[], &["*rss*", "*heap*", "*mem*"], &[]),
+    ("saturation", &[], &["*cpu*", "*load_avg*", "*saturation*"], &[]),
+    ("queue", &[], &["*queue*", "*backlog*", "*consumer_lag*"], &[]),
+    ("pool_metric", &[], &["*pool*", "*connections*", "*threads*", "*open_files*"], &[]),
+    ("disk_metric", &[], &["*disk*", "*inode*"], &[]),
 ];
 
-static RULES: LazyLock<Vec<CauseRule>> = LazyLock::new(|| {
+/// A rule, and where its sentences come from.
+struct Rule {
+    conditions: CauseRule,
+    cause: &'static Message,
+    action: &'static Message,
+}
+
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     let globs = |patterns: &[&str]| patterns.iter().map(|one| Glob::new(*one)).collect();
-    let rule = |(when, metric, log, cause, action): Shipped| CauseRule {
-        when: when.to_vec(),
-        metric: globs(metric),
-        log: globs(log),
-        cause: cause.to_owned(),
-        action: action.to_owned(),
-        ..CauseRule::default()
+    let rule = |(name, when, metric, log): Shipped| {
+        let conditions = CauseRule {
+            when: when.to_vec(),
+            metric: globs(metric),
+            log: globs(log),
+            ..CauseRule::default()
+        };
+        let message = |group| messages::find(&format!("{group}.{name}"));
+        let (cause, action) = (message("rule_cause")?, message("rule_action")?);
+        Some(Rule { conditions, cause, action })
     };
-    SHIPPED.into_iter().map(rule).collect()
+    SHIPPED.into_iter().filter_map(rule).collect()
 });
 
 /// What rules are compared with.
@@ -177,21 +125,34 @@ pub(super) struct Facts<'a> {
 }
 
 /// Causes and actions of the rules that hold, those of `own` first: at most two of each.
-pub(super) fn said(own: &[CauseRule], facts: &Facts<'_>) -> (Vec<String>, Vec<String>) {
-    let holding = own.iter().chain(RULES.iter()).filter_map(|rule| {
-        let metric = facts.metrics.iter().copied().find(|name| any(&rule.metric, name));
-        let template = facts.template.filter(|template| any(&rule.log, template));
-        let holds = rule.is_for(facts.entity)
-            && rule.when.iter().all(|symptom| facts.symptoms.contains(symptom))
-            && (rule.metric.is_empty() || metric.is_some())
-            && (rule.log.is_empty() || template.is_some());
-        holds.then(|| {
-            let fill = |text: &str| fill(text, facts, metric, template);
-            (fill(&rule.cause), fill(&rule.action))
-        })
+pub(super) fn said(own: &[CauseRule], facts: &Facts<'_>) -> (Vec<Phrase>, Vec<Phrase>) {
+    let own = own.iter().filter_map(|rule| {
+        let found = found(rule, facts)?;
+        let fill = |text: &str| Phrase::Text(fill(text, facts, found));
+        let action = Some(&rule.action).filter(|action| !action.is_empty());
+        Some((fill(&rule.cause), action.map(|action| fill(action))))
     });
-    let (causes, actions): (Vec<_>, Vec<_>) = holding.take(MOST_SAID).unzip();
-    (causes, actions.into_iter().filter(|action| !action.is_empty()).collect())
+    let shipped = RULES.iter().filter_map(|rule| {
+        let found = found(&rule.conditions, facts)?;
+        let fill = |message| filled(message, facts, found);
+        Some((fill(rule.cause), Some(fill(rule.action))))
+    });
+    let (causes, actions): (Vec<_>, Vec<_>) = own.chain(shipped).take(MOST_SAID).unzip();
+    (causes, actions.into_iter().flatten().collect())
+}
+
+/// The metric and the template that fulfil the conditions of a rule.
+type Found<'a> = (Option<&'a str>, Option<&'a str>);
+
+/// What fulfils the conditions of a rule; `None` if it does not hold.
+fn found<'a>(rule: &CauseRule, facts: &Facts<'a>) -> Option<Found<'a>> {
+    let metric = facts.metrics.iter().copied().find(|name| any(&rule.metric, name));
+    let template = facts.template.filter(|template| any(&rule.log, template));
+    let holds = rule.is_for(facts.entity)
+        && rule.when.iter().all(|symptom| facts.symptoms.contains(symptom))
+        && (rule.metric.is_empty() || metric.is_some())
+        && (rule.log.is_empty() || template.is_some());
+    holds.then_some((metric, template))
 }
 
 /// Whether a text matches one of some patterns; upper and lower case are equal.
@@ -200,22 +161,31 @@ fn any(patterns: &[Glob], text: &str) -> bool {
     patterns.iter().any(|one| Glob::new(one.as_str().to_lowercase()).matches(&text))
 }
 
+/// The value of a placeholder of a rule.
+fn value(name: &str, facts: &Facts<'_>, (metric, template): Found<'_>) -> Option<String> {
+    match name {
+        "service" => Some(one_line(&facts.entity.service)),
+        "entity" => Some(named(facts.entity)),
+        "since" => Some(facts.since.to_owned()),
+        "metric" => metric.map(one_line),
+        "template" => template.map(quoted),
+        _ => None,
+    }
+}
+
+/// A message of a shipped rule with its values.
+fn filled(message: &'static Message, facts: &Facts<'_>, found: Found<'_>) -> Phrase {
+    let value = |name: &&str| value(name, facts, found).unwrap_or_default().into();
+    Phrase::Message(message, message.placeholders.iter().map(value).collect())
+}
+
 /// A sentence with its placeholders filled, in one pass: names cannot hold placeholders.
-fn fill(text: &str, facts: &Facts<'_>, metric: Option<&str>, template: Option<&str>) -> String {
+fn fill(text: &str, facts: &Facts<'_>, found: Found<'_>) -> String {
     let mut parts = text.split('{');
     let mut out = one_line(parts.next().unwrap_or_default());
     for part in parts {
-        let known = part.split_once('}').and_then(|(name, rest)| {
-            let value = match name {
-                "service" => one_line(&facts.entity.service),
-                "entity" => named(facts.entity),
-                "since" => facts.since.to_owned(),
-                "metric" => one_line(metric?),
-                "template" => quoted(template?),
-                _ => return None,
-            };
-            Some((value, rest))
-        });
+        let known =
+            part.split_once('}').and_then(|(name, rest)| Some((value(name, facts, found)?, rest)));
         if let Some((value, rest)) = known {
             out.push_str(&value);
             out.push_str(&one_line(rest));
@@ -233,7 +203,13 @@ mod tests {
 
     #[test]
     fn shipped_rules_are_valid() {
-        for rule in RULES.iter() {
+        assert_eq!(RULES.len(), SHIPPED.len());
+        for Rule { conditions, cause, action } in RULES.iter() {
+            let rule = CauseRule {
+                cause: cause.text.to_owned(),
+                action: action.text.to_owned(),
+                ..conditions.clone()
+            };
             rule.validate("cause[0]").unwrap();
         }
     }
@@ -248,7 +224,7 @@ mod tests {
             metrics: Vec::new(),
             template: Some("a `b` {service}"),
         };
-        let text = fill("{service} {template} {other} {", &facts, None, facts.template);
+        let text = fill("{service} {template} {other} {", &facts, (None, facts.template));
         assert_eq!(text, "{since} a 'b' {service} {other} {");
     }
 }

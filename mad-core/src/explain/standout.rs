@@ -1,5 +1,7 @@
 //! The version or host whose requests fail or are slow while those of the others are not.
 
+use super::messages::{self, action, check};
+use super::phrase::Phrase;
 use super::phrases::usual_of;
 use super::words::{milliseconds, named, number, one_line, percent};
 use crate::feature::{Subset, SubsetCounts, SubsetKind, Subsets, most_failed, slowest};
@@ -57,7 +59,7 @@ pub(super) fn standout<'a>(incident: &'a Incident, entity: &Entity) -> Option<St
 
 /// `Hosts: none of the 4 that served store /get explains the fault alone.` for each kind with several
 /// subsets, if none of any kind stands out.
-pub(super) fn alike(incident: &Incident, entity: &Entity) -> Vec<String> {
+pub(super) fn alike(incident: &Incident, entity: &Entity) -> Vec<Phrase> {
     let Some((subsets, peaks)) = facts_of(incident, entity) else { return Vec::new() };
     let is_of_requests = peaks.iter().any(|peak| peak.signal.signal.request().is_some());
     if !is_of_requests || standout(incident, entity).is_some() {
@@ -65,17 +67,11 @@ pub(super) fn alike(incident: &Incident, entity: &Entity) -> Vec<String> {
     }
     let sentence = |kind: SubsetKind| {
         let count = subsets.of(kind).count();
-        let all = match kind {
-            SubsetKind::Version => "Versions",
-            SubsetKind::Host => "Hosts",
+        let text: fn(_, _) -> _ = match kind {
+            SubsetKind::Version => check::versions,
+            SubsetKind::Host => check::hosts,
         };
-        (count > 1).then(|| {
-            format!(
-                "{all}: none of the {} that served {} explains the fault alone.",
-                number(count as f64, 0),
-                named(entity),
-            )
-        })
+        (count > 1).then(|| text(number(count as f64, 0), named(entity)))
     };
     SubsetKind::ALL.into_iter().filter_map(sentence).collect()
 }
@@ -138,40 +134,41 @@ fn slow(
 
 impl Standout<'_> {
     /// `Version 1.5.0 failed in 98 % of its requests (530 of 542), the other versions in 0.5 %.`
-    pub fn sentence(&self) -> String {
-        let (kind, name) = (self.kind, one_line(self.name));
-        let subject = match kind {
-            SubsetKind::Version => "Version",
-            SubsetKind::Host => "Host",
-        };
+    pub fn sentence(&self) -> Phrase {
+        let name = one_line(self.name);
+        let is_version = self.kind == SubsetKind::Version;
         match &self.how {
-            How::Fails { own, others } => format!(
-                "{subject} {name} failed in {} of its requests ({} of {}), the other {kind}s in {}.",
-                percent(own.error_rate()),
-                number(own.errors as f64, 0),
-                number(own.requests as f64, 0),
-                percent(others.error_rate()),
-            ),
-            How::IsSlow { own_ms, others_ms } => format!(
-                "{subject} {name} typically took {}, the other {kind}s {} (geometric means).",
-                milliseconds(*own_ms),
-                milliseconds(*others_ms),
-            ),
+            How::Fails { own, others } => {
+                let fails: fn(_, _, _, _, _) -> _ = if is_version {
+                    messages::standout::version_fails
+                } else {
+                    messages::standout::host_fails
+                };
+                fails(
+                    name,
+                    percent(own.error_rate()),
+                    number(own.errors as f64, 0),
+                    number(own.requests as f64, 0),
+                    percent(others.error_rate()),
+                )
+            }
+            How::IsSlow { own_ms, others_ms } => {
+                let slow: fn(_, _, _) -> _ = if is_version {
+                    messages::standout::version_slow
+                } else {
+                    messages::standout::host_slow
+                };
+                slow(name, milliseconds(*own_ms), milliseconds(*others_ms))
+            }
         }
     }
 
     /// What to do about it.
-    pub fn action(&self, service: &str) -> String {
+    pub fn action(&self, service: &str) -> Phrase {
         let name = one_line(self.name);
         match self.kind {
-            SubsetKind::Version => {
-                format!(
-                    "Roll back version {name} of {service}, or send its requests to another version."
-                )
-            }
-            SubsetKind::Host => format!(
-                "Take host {name} of {service} out of rotation, and compare it with the others."
-            ),
+            SubsetKind::Version => action::roll_back(name, service),
+            SubsetKind::Host => action::take_out(name, service),
         }
     }
 }

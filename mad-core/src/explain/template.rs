@@ -8,24 +8,28 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::budgets::{budgets, severity_evidence};
+use super::catalogue::Catalogue;
 use super::causes::Pattern;
 use super::chain::{self, Link};
 use super::explanation::Explanation;
 use super::findings::{checks, first_failure, root_cause};
 use super::front_door::FrontDoor;
 use super::log_evidence::log_evidence;
+use super::messages::{self, cause, count, impact, summary, why};
+use super::phrase::Phrase;
 use super::phrases::{
-    SLOWEST, against, against_errors, change, failing, list, peaks, slow_change, slow_requests,
-    statuses, usual_of, without_response,
+    Slow, against, against_errors, change, failing, list, named_value, peaks, slow_change,
+    slow_requests, some_named, statuses, usual_of,
 };
 use super::rules;
 use super::standout::standout;
 use super::words::{
-    date_clock, describe_signal, duration, format_value, is_outside_alone, likelihood,
-    milliseconds, moment, named, number, one_line, percent, plural, span,
+    self, date_clock, duration, is_outside_alone, likelihood, milliseconds, moment, named, number,
+    one_line, percent, signal_phrase, span, value_phrase,
 };
 use crate::config::CauseRule;
 use crate::culprit::{Evidence, NotCalled, Ranking, RankingContext};
+use crate::guard::Severity;
 use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Member, Peak};
 use crate::series::Signal;
@@ -69,13 +73,24 @@ const MAX_ITEMS: usize = 5;
 impl TemplateExplainer {
     /// Explains an incident. `ranking` is the ranking at its end.
     pub fn explain(&self, incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
-        self.explain_with(incident, ranking, &[], &FrontDoor::of_lead(incident), None, &[])
+        self.explain_in(incident, ranking, Catalogue::english())
+    }
+
+    /// Explains an incident in the language of a catalogue.
+    pub fn explain_in(
+        &self,
+        incident: &Incident,
+        ranking: Option<&Ranking>,
+        catalogue: &Catalogue,
+    ) -> Explanation {
+        let front_door = FrontDoor::of_lead(incident);
+        self.explain_with(incident, ranking, &[], &front_door, None, &[]).in_language(catalogue)
     }
 
     /// Explains an incident with its propagation [`chain`](Self::chain) and the
     /// [`front_door`](Self::front_door), where its impact is counted. `known_since` is the start of the
     /// first row of its entity, so that the text can say what a short past does not show. `rules` name
-    /// further causes before the shipped ones do.
+    /// further causes before the shipped ones do. The texts can be written in any language.
     pub fn explain_with(
         &self,
         incident: &Incident,
@@ -84,7 +99,7 @@ impl TemplateExplainer {
         front_door: &FrontDoor,
         known_since: Option<Timestamp>,
         rules: &[CauseRule],
-    ) -> Explanation {
+    ) -> Explanation<Phrase> {
         let pattern = Pattern::new(incident, ranking);
         let service = one_line(&pattern.entity().service);
         let first = ranking.and_then(|ranking| ranking.culprits.first());
@@ -136,31 +151,28 @@ impl TemplateExplainer {
         FrontDoor::of(incident, context)
     }
 
-    fn summary(incident: &Incident, ranking: Option<&Ranking>) -> String {
+    fn summary(incident: &Incident, ranking: Option<&Ranking>) -> Phrase {
         let first = peaks(incident).next();
         let failed = failing(incident)
             .filter(|_| !incident.signals().any(|signal| *signal == Signal::ErrorRate));
         let what = match (first, failed) {
             (Some(peak), _) => change(peak),
             (None, Some((share, usual))) => {
-                format!("error rate was {} ({})", percent(share), against_errors(incident, usual))
+                summary::errors(percent(share), against_errors(incident, usual))
             }
-            (None, None) => "flagged".to_owned(),
+            (None, None) => messages::change::flagged(),
         };
-        let mut sentences = vec![format!(
-            "{}: {what}, {} ({}).",
-            named(&incident.entity),
-            span(incident.start, incident.end, incident.step),
-            Self::rows(incident),
-        )];
+        let when = span(incident.start, incident.end, incident.step);
+        let entity = named(&incident.entity);
+        let mut sentences = vec![summary::whole(entity, what, when, Self::rows(incident))];
         // the other signals with their values; their usual values are in `why_flagged`
-        let others: Vec<String> = peaks(incident).skip(1).map(|peak| value(&peak.signal)).collect();
+        let others: Vec<Phrase> = peaks(incident).skip(1).map(|peak| value(&peak.signal)).collect();
         if !others.is_empty() {
-            sentences.push(format!("Also anomalous: {}.", list(&others)));
+            sentences.push(summary::also(list(others)));
         }
         // an error rate that was not flagged by itself
         if let (Some(_), Some((share, _))) = (first, failed) {
-            sentences.push(format!("The error rate was {}.", percent(share)));
+            sentences.push(impact::rate(percent(share)));
         }
         let culprits = ranking.map_or(&[][..], |ranking| &ranking.culprits);
         match culprits.first() {
@@ -170,111 +182,106 @@ impl TemplateExplainer {
                     && first.score >= 1.0
                     && incident.reached == 0 =>
             {
-                sentences.push("Nothing else was flagged around that time.".to_owned());
+                sentences.push(summary::alone());
             }
-            Some(first) if first.score.is_finite() => sentences.push(format!(
-                "{} ranks first{}.",
-                named(&first.entity),
-                match culprits.len() {
-                    1 => String::new(),
-                    some => format!(
-                        " of {} entities with anomalies around that time",
-                        number(some as f64, 0)
-                    ),
-                },
-            )),
+            Some(first) if first.score.is_finite() => sentences.push(match culprits.len() {
+                1 => summary::first(named(&first.entity)),
+                some => summary::first_of(named(&first.entity), number(some as f64, 0)),
+            }),
             _ => {}
         }
-        sentences.join(" ")
+        Phrase::Sentences(sentences)
     }
 
     /// `9 minutes, all flagged`, or how many rows or steps were flagged.
-    fn rows(incident: &Incident) -> String {
+    fn rows(incident: &Incident) -> Phrase {
         let length = incident.end.since(incident.start);
         let steps = (length / nanos_of(incident.step).max(1)).max(0).unsigned_abs();
-        let unit = if incident.steps_differ || steps < incident.rows {
-            "row"
+        let rows = words::count(incident.rows as f64);
+        if incident.steps_differ || steps < incident.rows {
+            summary::some_flagged(count::row(rows))
         } else if steps == incident.rows {
-            return format!("{}, all flagged", duration(length));
+            summary::all_flagged(duration(length))
+        } else if is_of_minutes(incident) {
+            summary::some_flagged(count::minute(rows))
         } else {
-            step_unit(incident)
-        };
-        format!("{} flagged", plural(incident.rows as f64, unit))
-    }
-
-    /// `At 10:53 UTC`.
-    fn at(incident: &Incident, peak: &Peak) -> String {
-        format!("At {}", moment(peak.at, incident.start, incident.end, incident.step))
-    }
-
-    fn why(incident: &Incident, peak: &Peak) -> String {
-        let flagged = &peak.signal;
-        let (at, name) = (Self::at(incident, peak), describe_signal(&flagged.signal));
-        if let Some(slow) = slow_change(peak) {
-            return format!("{at} the {name} had {slow}.");
+            summary::some_flagged(count::step(rows))
         }
-        let what = slow_requests(flagged).unwrap_or_else(|| {
-            format!("the {name} was {}", format_value(&flagged.signal, flagged.value))
-        });
+    }
+
+    /// `10:53 UTC`.
+    fn at(incident: &Incident, peak: &Peak) -> String {
+        moment(peak.at, incident.start, incident.end, incident.step)
+    }
+
+    fn why(incident: &Incident, peak: &Peak) -> Phrase {
+        let flagged = &peak.signal;
+        let at = Self::at(incident, peak);
+        let (name, value) = named_value(flagged);
+        if let Some(Slow { from, to, time, falls }) = slow_change(peak) {
+            let had: fn(_, _, _, _, _) -> _ = if falls { why::fallen } else { why::climbed };
+            return had(at, name, from, to, time);
+        }
+        let what = slow_requests(flagged).unwrap_or_else(|| why::value(name, value));
+        let against = against(peak);
         if !peak.is_flagged {
             // the highest value is in a row that has too few requests or too weak a deviation
-            return format!(
-                "{at} {what} ({}). Its least likely value was {}.",
-                against(peak),
-                likelihood(peak.neg_log10_p),
-            );
+            return why::extreme(at, what, against, likelihood(peak.neg_log10_p));
         }
-        format!(
-            "{at} {what} ({}), {}{}.",
-            against(peak),
-            likelihood(flagged.neg_log10_p),
-            Self::together(incident, peak),
-        )
+        let chance = likelihood(flagged.neg_log10_p);
+        let others = Self::combined(incident, peak);
+        if !others.is_empty() {
+            let join = messages::list::and_the;
+            why::together(at, what, against, chance, Phrase::joined(others, join, join))
+        } else if is_outside_alone(flagged) {
+            why::alone(at, what, against, chance)
+        } else {
+            // a value inside its range was flagged together with the rows before it
+            why::in_a_run(at, what, against, chance)
+        }
     }
 
-    /// Names the signals or rows that share the evidence of a peak.
-    ///
-    /// Signals with the same evidence in the same row were combined. Otherwise, a value inside its
-    /// range was flagged together with the rows before it.
-    fn together(incident: &Incident, peak: &Peak) -> String {
+    /// Names the signals that share the evidence of a peak: those with the same evidence in the same row
+    /// were combined.
+    fn combined(incident: &Incident, peak: &Peak) -> Vec<Phrase> {
         let FlaggedSignal { signal, neg_log10_p, .. } = &peak.signal;
         let combined = |other: &&Peak| {
             let same = other.signal.neg_log10_p.to_bits() == neg_log10_p.to_bits();
             other.at == peak.at && other.signal.signal != *signal && same && *neg_log10_p < 300.0
         };
-        let names: Vec<_> = peaks(incident)
-            .filter(combined)
-            .map(|other| describe_signal(&other.signal.signal))
-            .collect();
-        if !names.is_empty() {
-            format!(" together with the {}", names.join(" and the "))
-        } else if is_outside_alone(&peak.signal) {
-            String::new()
-        } else {
-            " together with the rows before it".to_owned()
+        let others = peaks(incident).filter(combined);
+        others.map(|other| signal_phrase(&other.signal.signal)).collect()
+    }
+
+    fn line(incident: &Incident) -> Phrase {
+        let what = peaks(incident).next().map_or_else(messages::change::flagged, |peak| {
+            let against = match slow_change(peak) {
+                Some(Slow { from, to, time, falls: true }) => {
+                    messages::against::fallen(from, to, time)
+                }
+                Some(Slow { from, to, time, falls: false }) => {
+                    messages::against::climbed(from, to, time)
+                }
+                None => against(peak),
+            };
+            messages::against::value(value(&peak.signal), against)
+        });
+        let severity = match incident.severity {
+            Severity::Info => messages::severity::info(),
+            Severity::Warning => messages::severity::warning(),
+            Severity::Critical => messages::severity::critical(),
+        };
+        let entity = named(&incident.entity);
+        let when = span(incident.start, incident.end, incident.step);
+        match failing(incident) {
+            Some((share, _)) => {
+                messages::line::failed(severity, entity, what, percent(share), when)
+            }
+            None => messages::line::whole(severity, entity, what, when),
         }
     }
 
-    fn line(incident: &Incident) -> String {
-        let what = peaks(incident).next().map_or_else(
-            || "flagged".to_owned(),
-            |peak| {
-                let flagged = &peak.signal;
-                let against = slow_change(peak).unwrap_or_else(|| against(peak));
-                format!("{} ({against})", value(flagged))
-            },
-        );
-        let failed = failing(incident)
-            .map_or_else(String::new, |(share, _)| format!(", {} failed", percent(share)));
-        format!(
-            "[{}] {}: {what}{failed}, {}",
-            incident.severity.as_str(),
-            named(&incident.entity),
-            span(incident.start, incident.end, incident.step),
-        )
-    }
-
-    fn impact(incident: &Incident, front_door: &FrontDoor) -> Vec<String> {
+    fn impact(incident: &Incident, front_door: &FrontDoor) -> Vec<Phrase> {
         let mut out = if front_door.is_lead(incident) {
             Self::own_impact(incident)
         } else {
@@ -288,195 +295,152 @@ impl TemplateExplainer {
     }
 
     /// What happened to the requests of the entity that opened the incident.
-    fn own_impact(incident: &Incident) -> Vec<String> {
-        let mut out: Vec<String> = failures(incident).into_iter().collect();
+    fn own_impact(incident: &Incident) -> Vec<Phrase> {
+        let mut out: Vec<Phrase> = failures(incident).into_iter().collect();
         out.extend(statuses(&incident.statuses));
         let find = |signal: Signal| peaks(incident).find(|peak| peak.signal.signal == signal);
         let slow = |signal: Signal| find(signal).filter(|peak| peak.signal.z > 0.0);
-        let p50 = slow(Signal::P50Latency).map(|peak| (peak, "half of the requests"));
-        let p95 = || slow(Signal::P95Latency).map(|peak| (peak, SLOWEST));
-        if let Some((peak, who)) = p50.or_else(p95) {
-            out.push(format!(
-                "{} {who} took {} or longer (usual {}).",
-                Self::at(incident, peak),
-                milliseconds(peak.signal.value),
-                milliseconds(usual_of(peak)),
-            ));
+        let half = slow(Signal::P50Latency);
+        if let Some(peak) = half.or_else(|| slow(Signal::P95Latency)) {
+            let text: fn(_, _, _) -> _ =
+                if half.is_some() { impact::half } else { impact::slowest };
+            let usual = milliseconds(usual_of(peak));
+            out.push(text(Self::at(incident, peak), milliseconds(peak.signal.value), usual));
         }
         if let Some(peak) = find(Signal::RequestCount).filter(|peak| peak.signal.z < 0.0) {
             let missing = (usual_of(peak) - peak.signal.value).max(0.0).round();
-            out.push(format!(
-                "{} about {} fewer than usual arrived.",
-                Self::at(incident, peak),
-                plural(missing, "request"),
-            ));
+            let missing = count::request(words::count(missing));
+            out.push(impact::fewer(Self::at(incident, peak), missing));
         }
         out
     }
 }
 
 /// `It ended at 10:48 UTC and reopened at 10:56 UTC, 8 minutes later.`
-fn reopened(incident: &Incident) -> Option<String> {
+fn reopened(incident: &Incident) -> Option<Phrase> {
     let (ended, back) = incident.quiet?;
     let when = |time| moment(time, incident.start, incident.end, incident.step);
-    let often = match incident.reopened {
-        0 | 1 => String::new(),
-        times => format!(" It has reopened {times} times."),
-    };
-    Some(format!(
-        "It ended at {} and reopened at {}, {} later.{often}",
-        when(ended),
-        when(back),
-        duration(back.since(ended)),
-    ))
+    let once = impact::reopened(when(ended), when(back), duration(back.since(ended)));
+    Some(match incident.reopened {
+        0 | 1 => once,
+        times => Phrase::Sentences(vec![once, impact::reopened_times(times.to_string())]),
+    })
 }
 
 /// `It is flapping: the same fault occurred 5 times, with up to 15 minutes between.`
-fn flapping(incident: &Incident) -> Option<String> {
+fn flapping(incident: &Incident) -> Option<Phrase> {
     let times = incident.recurred + incident.reopened + 1;
     incident.is_flapping().then(|| {
-        format!(
-            "It is flapping: the same fault occurred {} times or more, with up to {} between.",
-            number(times as f64, 0),
-            duration(nanos_of(incident.longest_quiet)),
-        )
+        let longest = duration(nanos_of(incident.longest_quiet));
+        impact::flapping(number(times as f64, 0), longest)
     })
 }
 
 /// `2 other entities became anomalous: cart /add at 10:44 UTC and mail /send at 10:45 UTC.`
-fn members(incident: &Incident) -> Option<String> {
+fn members(incident: &Incident) -> Option<Phrase> {
+    if incident.reached == 0 {
+        return None;
+    }
     let named_at = |member: &Member| {
         let at = moment(member.start, incident.start, incident.end, incident.step);
-        format!("{} at {at}", named(&member.entity))
+        impact::entity(named(&member.entity), at)
     };
-    let mut names: Vec<String> = incident.members.iter().take(MAX_NAMED).map(named_at).collect();
-    let more = incident.reached.saturating_sub(names.len() as u64);
-    if more > 0 {
-        names.push(format!("{} more", number(more as f64, 0)));
-    }
-    let entities = if incident.reached == 1 { "entity" } else { "entities" };
-    let count = number(incident.reached as f64, 0);
-    let why = if incident.by_time {
-        " They are grouped because their faults began at the same time; no calls between all of \
-         their services are known."
-    } else {
-        ""
-    };
-    (incident.reached > 0)
-        .then(|| format!("{count} other {entities} became anomalous: {}.{why}", list(&names)))
+    let names: Vec<Phrase> = incident.members.iter().take(MAX_NAMED).map(named_at).collect();
+    let names = some_named(names, incident.reached);
+    let others = impact::others(number(incident.reached as f64, 0), names);
+    Some(if incident.by_time { Phrase::Sentences(vec![others, impact::by_time()]) } else { others })
 }
 
 /// Causes from a ranking: the changes of its first culprit, and the callees of the incident's own entity.
-fn causes_of(ranking: &Ranking, incident: &Incident) -> Vec<String> {
+fn causes_of(ranking: &Ranking, incident: &Incident) -> Vec<Phrase> {
     let mut out = Vec::new();
+    let step = if is_of_minutes(incident) { messages::time::minute } else { messages::time::step };
     let changes = ranking.culprits.first().into_iter();
     let changes = changes.flat_map(|one| one.changes.iter().map(move |change| (one, change)));
     for (first, change) in changes.take(MAX_CHANGES) {
         let what = [&change.name, &change.version].map(|word| one_line(word));
         let what: Vec<String> = what.into_iter().filter(|word| !word.is_empty()).collect();
-        let what = if what.is_empty() { String::new() } else { format!(" ({})", what.join(" ")) };
-        out.push(format!(
-            "A change of {}: {}{what} at {}, {} its first anomalous {}.",
-            one_line(&change.service),
-            one_line(&change.kind),
-            date_clock(change.at, incident.step),
-            match first.onset.since(change.at) {
-                ..=0 => "within".to_owned(),
-                before => format!("{} before", duration(before)),
-            },
-            step_unit(incident),
-        ));
+        let mut kind = one_line(&change.kind);
+        if !what.is_empty() {
+            kind = format!("{kind} ({})", what.join(" "));
+        }
+        let (service, at) = (one_line(&change.service), date_clock(change.at, incident.step));
+        out.push(match first.onset.since(change.at) {
+            ..=0 => cause::change_within(service, kind, at, step()),
+            before => cause::change_before(service, kind, at, duration(before), step()),
+        });
     }
-    let service = one_line(&incident.entity.service);
+    let service = &*one_line(&incident.entity.service);
     let own = ranking.culprits.iter().find(|culprit| culprit.entity == incident.entity);
     let explaining = own.and_then(|own| own.explained_by.as_ref());
     let first = ranking.culprits.first().map(|first| &first.entity.service);
     // where the callee is not the culprit either, the causes of the culprit say more
     if let Some(callee) = explaining.filter(|callee| first == Some(*callee)) {
-        let callee = one_line(callee);
         // within one step the order of their beginnings is not known
-        out.push(format!(
-            "{callee}, which {service} calls and whose anomalies began at most one {} later.",
-            step_unit(incident),
-        ));
+        out.push(cause::callee(one_line(callee), service, step()));
     }
     if let Some(callee) = own.and_then(|own| own.slow_calls_to.as_ref()) {
-        out.push(format!(
-            "The network between {service} and {}: calls spent longer in it, beginning no later.",
-            one_line(callee),
-        ));
+        out.push(cause::slow_calls(service, one_line(callee)));
     }
     if let Some(NotCalled { caller, because_of }) = own.and_then(|own| own.not_called.as_ref()) {
-        let (caller, because_of) = (one_line(caller), one_line(because_of));
-        out.push(format!(
-            "Calls to {service} that were never made, because {caller} failed with its calls to \
-             {because_of} no later.",
-        ));
+        out.push(cause::not_called(service, one_line(caller), one_line(because_of)));
     }
     out
 }
 
 /// `95th-percentile latency 3,260 ms`.
-fn value(flagged: &FlaggedSignal) -> String {
-    if let Some(slow) = slow_requests(flagged) {
-        return slow;
-    }
-    let name = describe_signal(&flagged.signal);
-    format!("{name} {}", format_value(&flagged.signal, flagged.value))
+fn value(flagged: &FlaggedSignal) -> Phrase {
+    slow_requests(flagged).unwrap_or_else(|| {
+        let (name, value) = named_value(flagged);
+        messages::against::signal(name, value)
+    })
 }
 
-/// The noun for a step of the incident.
-fn step_unit(incident: &Incident) -> &'static str {
-    if incident.step == Duration::from_secs(60) { "minute" } else { "step" }
+/// Whether the steps of an incident are minutes.
+fn is_of_minutes(incident: &Incident) -> bool {
+    incident.step == Duration::from_secs(60)
 }
 
 /// The failed requests of the flagged rows; `None` for an incident of metrics.
-fn failures(incident: &Incident) -> Option<String> {
+fn failures(incident: &Incident) -> Option<Phrase> {
     if incident.requests == 0 {
         return None;
     }
-    let requests = plural(incident.requests as f64, "request");
+    let requests = count::request(words::count(incident.requests as f64));
     if incident.errors == 0 {
-        return Some(format!("No request failed in the flagged time ({requests})."));
+        return Some(impact::no_failure(requests));
     }
+    let failed = number(incident.errors as f64, 0);
+    let failures = match incident.no_response {
+        0 => impact::failed(failed, requests),
+        all if all == incident.errors => impact::failed_all_silent(failed, requests),
+        some => impact::failed_silent(failed, requests, number(some as f64, 0)),
+    };
     let rate = incident.error_rate();
     let share = match failing(incident) {
-        Some((share, usual)) => {
-            let against = against_errors(incident, usual);
-            format!(" The error rate was {} ({against}).", percent(share))
-        }
-        None if rate.is_finite() => format!(" The error rate was {}.", percent(rate)),
-        None => String::new(),
+        Some((share, usual)) => impact::rate_usual(percent(share), against_errors(incident, usual)),
+        None if rate.is_finite() => impact::rate(percent(rate)),
+        None => return Some(failures),
     };
-    let failed = number(incident.errors as f64, 0);
-    let silent = without_response(incident.no_response, incident.errors);
-    Some(format!("{failed} of {requests} failed in the flagged time{silent}.{share}"))
+    Some(Phrase::Sentences(vec![failures, share]))
 }
 
-fn confidence_rule(incident: &Incident) -> String {
+fn confidence_rule(incident: &Incident) -> Phrase {
     // the evidence of a series adds up over rows; that of requests stands in each row
     let of_members = incident.members.iter().flat_map(|member| &member.peaks);
     let mut all = incident.peaks.iter().chain(of_members);
     let adds_up = all.any(|peak| peak.signal.signal.request().is_none());
-    format!(
-        "{} flagged, the strongest {}{}. High needs 3 rows and 1 in 10^8. Medium needs 2 rows or \
-         1 in 10^6.",
-        match incident.rows {
-            1 => "1 row was".to_owned(),
-            rows => format!("{} rows were", number(rows as f64, 0)),
-        },
-        likelihood(incident.neg_log10_p),
-        if adds_up { ", alone or with the rows before it" } else { "" },
-    )
+    let rule: fn(_, _) -> _ =
+        if adds_up { messages::confidence::rule_of_runs } else { messages::confidence::rule };
+    rule(number(incident.rows as f64, 0), likelihood(incident.neg_log10_p))
 }
 
 /// `median latency 3,260 ms (usual 265 ms), flagged in 9 rows`.
-pub(crate) fn evidence_text(evidence: &Evidence) -> String {
-    format!(
-        "{} {} (usual {}), flagged in {}",
-        describe_signal(&evidence.signal),
-        format_value(&evidence.signal, evidence.value),
-        format_value(&evidence.signal, evidence.usual),
-        plural(evidence.rows as f64, "row"),
+pub(crate) fn evidence_phrase(evidence: &Evidence) -> Phrase {
+    messages::evidence::value(
+        signal_phrase(&evidence.signal),
+        value_phrase(&evidence.signal, evidence.value),
+        value_phrase(&evidence.signal, evidence.usual),
+        count::row(words::count(evidence.rows as f64)),
     )
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::TemplateExplainer;
 use super::words::{
-    date_clock, describe_signal, duration, format_value, milliseconds, named, number, one_line,
-    percent, plural,
+    count, date_clock, describe_signal, duration, format_value, milliseconds, named, number,
+    one_line, percent,
 };
 use crate::config::{EntitySettings, GuardConfig, SignalSettings};
 use crate::guard::{EntityMaturity, Reason};
@@ -137,13 +137,24 @@ impl TemplateExplainer {
 /// `no requests since 2026-01-06 10:45 UTC: 9 minutes`.
 pub(crate) fn silence(newest: Timestamp, now: Timestamp, step: Duration, metric: bool) -> String {
     let what = if metric { "points" } else { "requests" };
-    format!("no {what} since {}: {}", date_clock(newest, step), duration(now.since(newest)))
+    format!(
+        "no {what} since {}: {}",
+        date_clock(newest, step),
+        duration(now.since(newest)).english()
+    )
 }
 
 /// Whether a row has fewer requests than the guard needs.
 fn short_of_requests(decision: &Decision, guard: Option<&GuardConfig>) -> bool {
     let requests = decision.count as f64;
     decision.signal.is_some() && guard.is_some_and(|guard| guard.too_few_requests(requests))
+}
+
+/// A count with its noun in the right number: `1 request`, `1,204 requests`.
+fn plural(value: f64, noun: &str) -> String {
+    let written = count(value);
+    let ending = if written == "1" { "" } else { "s" };
+    format!("{written} {noun}{ending}")
 }
 
 /// `7 requests in the minute; 20 (guard.min_requests) are needed`.

@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::catalogue::Catalogue;
+pub(super) use super::line::one_line;
+use super::messages;
+use super::phrase::Phrase;
 use crate::guard::Reason;
 use crate::history::FlaggedSignal;
 use crate::series::{
@@ -29,19 +33,27 @@ use crate::time::{SECOND, Timestamp};
 /// assert_eq!(format_value(&SignalName::Metric("queue_depth".into()), 37.25), "37.2");
 /// ```
 pub fn format_value(signal: &SignalName, value: f64) -> String {
-    match signal {
+    value_phrase(signal, value).english()
+}
+
+/// The same for any language: only the length of a silence has words.
+pub(super) fn value_phrase(signal: &SignalName, value: f64) -> Phrase {
+    let written = match signal {
         SignalName::Request(Signal::P50Latency | Signal::P95Latency) => milliseconds(value),
         SignalName::Request(signal) if signal.kind() == crate::series::SignalKind::Rate => {
             percent(value)
         }
         SignalName::Metric(name) if **name == *NETWORK_GAP => milliseconds(value),
-        SignalName::Metric(name) if **name == *SILENCE => duration((value * SECOND as f64) as i64),
+        SignalName::Metric(name) if **name == *SILENCE => {
+            return duration((value * SECOND as f64) as i64);
+        }
         signal if signal.is_count() => {
             number(value, usize::from(value.fract() != 0.0 && value.abs() < 9.95))
         }
         SignalName::Metric(name) => with_unit(name, value),
         SignalName::Request(_) => significant(value),
-    }
+    };
+    written.into()
 }
 
 /// A value of a metric with the unit that ends its name.
@@ -91,20 +103,30 @@ fn significant(value: f64) -> String {
 /// assert_eq!(describe_signal(&Signal::P95Latency.into()), "95th-percentile latency");
 /// ```
 pub fn describe_signal(signal: &SignalName) -> Cow<'static, str> {
+    signal_phrase(signal).english().into()
+}
+
+/// The name of a signal in the language of a catalogue. See [`describe_signal`].
+pub fn describe_signal_in(signal: &SignalName, catalogue: &Catalogue) -> String {
+    signal_phrase(signal).in_language(catalogue)
+}
+
+/// The name of a signal for any language.
+pub(super) fn signal_phrase(signal: &SignalName) -> Phrase {
     match signal {
-        SignalName::Request(Signal::P50Latency) => "median latency".into(),
-        SignalName::Request(Signal::P95Latency) => "95th-percentile latency".into(),
-        SignalName::Request(Signal::ErrorRate) => "error rate".into(),
-        SignalName::Request(Signal::RequestCount) => "number of requests".into(),
-        SignalName::Request(Signal::ClientErrorRate) => "client error rate".into(),
-        SignalName::Request(Signal::SlowShare) => "share of slow requests".into(),
+        SignalName::Request(Signal::P50Latency) => messages::signal::p50_latency(),
+        SignalName::Request(Signal::P95Latency) => messages::signal::p95_latency(),
+        SignalName::Request(Signal::ErrorRate) => messages::signal::error_rate(),
+        SignalName::Request(Signal::RequestCount) => messages::signal::requests(),
+        SignalName::Request(Signal::ClientErrorRate) => messages::signal::client_error_rate(),
+        SignalName::Request(Signal::SlowShare) => messages::signal::slow_share(),
         SignalName::Metric(name) => match &**name {
-            LOG_ERRORS => "number of error lines".into(),
-            LOG_NEW_ERRORS => "number of new error lines".into(),
-            LOG_WARNINGS => "number of warning lines".into(),
-            MISSING_SPANS => "number of missing spans".into(),
-            NETWORK_GAP => "network time of calls".into(),
-            SILENCE => "time without requests".into(),
+            LOG_ERRORS => messages::signal::log_errors(),
+            LOG_NEW_ERRORS => messages::signal::log_new_errors(),
+            LOG_WARNINGS => messages::signal::log_warnings(),
+            MISSING_SPANS => messages::signal::missing_spans(),
+            NETWORK_GAP => messages::signal::network_gap(),
+            SILENCE => messages::signal::silence(),
             name => one_line(name).into(),
         },
     }
@@ -140,12 +162,9 @@ pub(super) fn percent(share: f64) -> String {
     format!("{} %", number(percent, digits))
 }
 
-/// A count with its noun in the right number: `1 request`, `1,204 requests`.
-pub(super) fn plural(count: f64, noun: &str) -> String {
-    let digits = usize::from(count.fract() != 0.0 && count < 100.0);
-    let written = number(count, digits);
-    let one = written == "1";
-    format!("{written} {noun}{}", if one { "" } else { "s" })
+/// A count for the number of a noun: `1`, `1,204`.
+pub(super) fn count(count: f64) -> String {
+    number(count, usize::from(count.fract() != 0.0 && count < 100.0))
 }
 
 /// A number with thousands separated by commas, at most `digits` decimals, no trailing zeros.
@@ -174,14 +193,14 @@ pub(super) fn number(value: f64, digits: usize) -> String {
 }
 
 /// `about 1 in 20,000 by chance`, from the negative logarithm of a probability.
-pub(super) fn likelihood(neg_log10_p: f64) -> String {
+pub(super) fn likelihood(neg_log10_p: f64) -> Phrase {
     if neg_log10_p >= 6.0 {
-        format!("less than 1 in 10^{} by chance", neg_log10_p.floor())
+        messages::chance::below(neg_log10_p.floor().to_string())
     } else {
         // two digits: the probability is not known more precisely
         let once_in = 10_f64.powf(neg_log10_p.max(0.0));
         let unit = 10_f64.powf((once_in.log10().floor() - 1.0).max(0.0));
-        format!("about 1 in {} by chance", number((once_in / unit).round() * unit, 0))
+        messages::chance::about(number((once_in / unit).round() * unit, 0))
     }
 }
 
@@ -208,27 +227,16 @@ pub(super) fn moment(time: Timestamp, start: Timestamp, end: Timestamp, step: Du
 
 /// `2026-01-06 10:45 to 10:54 UTC`, with the second date if it is another day, and with seconds where
 /// a member with a shorter step ends within a minute.
-pub(super) fn span(start: Timestamp, end: Timestamp, step: Duration) -> String {
+pub(super) fn span(start: Timestamp, end: Timestamp, step: Duration) -> Phrase {
     let is_whole = |time: &Timestamp| time.nanos() % crate::time::MINUTE == 0;
     let step = if [start, end].iter().all(is_whole) { step } else { Duration::from_secs(1) };
     let (date, clock) = date_and_clock(start, step);
-    format!("{date} {clock} to {}", moment(end, start, end, step))
+    messages::time::span(format!("{date} {clock}"), moment(end, start, end, step))
 }
 
 /// The name of an entity on one line.
 pub(super) fn named(entity: &Entity) -> String {
     one_line(&entity.to_string())
-}
-
-/// A name with control and bidirectional characters escaped, so that it cannot break or reorder a line.
-pub(super) fn one_line(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for c in name.chars() {
-        let breaks = c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if breaks { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    out
 }
 
 /// The template of a log on one line, without the marks of a quotation: at most 200 characters.
@@ -243,26 +251,26 @@ pub(super) fn quoted(template: &str) -> String {
 }
 
 /// `9 minutes`, `30 seconds`, `2 hours`.
-pub(super) fn duration(nanos: i64) -> String {
+pub(super) fn duration(nanos: i64) -> Phrase {
     let seconds = nanos as f64 / SECOND as f64;
     if seconds < 120.0 && seconds % 60.0 != 0.0 {
-        plural(seconds, "second")
+        messages::time::seconds(count(seconds))
     } else if seconds < 7200.0 {
-        plural(seconds / 60.0, "minute")
+        messages::time::minutes(count(seconds / 60.0))
     } else {
-        plural((seconds / 360.0).round() / 10.0, "hour")
+        messages::time::hours(count((seconds / 360.0).round() / 10.0))
     }
 }
 
 /// A rough duration in days: `45 minutes`, `5 hours`, `12 days`.
-pub(super) fn rough_duration(days: f64) -> String {
+pub(super) fn rough_duration(days: f64) -> Phrase {
     let minutes = days * 1_440.0;
     if minutes < 90.0 {
-        plural(minutes.round().max(1.0), "minute")
+        messages::time::minutes(count(minutes.round().max(1.0)))
     } else if minutes < 2_880.0 {
-        plural((minutes / 60.0).round(), "hour")
+        messages::time::hours(count((minutes / 60.0).round()))
     } else {
-        plural(days.round(), "day")
+        messages::time::days(count(days.round()))
     }
 }
 
@@ -339,19 +347,19 @@ mod tests {
         assert_eq!(number(1_234_567.0, 0), "1,234,567");
         assert_eq!(number(-0.01, 1), "0");
         assert_eq!(number(f64::MAX, 0), "1.80e308");
-        assert_eq!(plural(1.0, "request"), "1 request");
-        assert_eq!(plural(0.0, "request"), "0 requests");
-        assert_eq!(duration(60 * SECOND), "1 minute");
-        assert_eq!(duration(90 * SECOND), "90 seconds");
-        assert_eq!(duration(9 * 60 * SECOND), "9 minutes");
-        assert_eq!(rough_duration(30.0 / 952.0), "45 minutes");
-        assert_eq!(rough_duration(0.2), "5 hours");
-        assert_eq!(rough_duration(12.4), "12 days");
+        assert_eq!(messages::count::request(count(1.0)).english(), "1 request");
+        assert_eq!(messages::count::request(count(0.0)).english(), "0 requests");
+        assert_eq!(duration(60 * SECOND).english(), "1 minute");
+        assert_eq!(duration(90 * SECOND).english(), "90 seconds");
+        assert_eq!(duration(9 * 60 * SECOND).english(), "9 minutes");
+        assert_eq!(rough_duration(30.0 / 952.0).english(), "45 minutes");
+        assert_eq!(rough_duration(0.2).english(), "5 hours");
+        assert_eq!(rough_duration(12.4).english(), "12 days");
         assert_eq!(bytes(1_530_000.0), "1.53 MB");
         assert_eq!(with_unit("rss_mb", 518.2), "518 MB");
         assert_eq!(with_unit("cpu_percent", 41.7), "41.7 %");
-        assert_eq!(likelihood(4.3), "about 1 in 20,000 by chance");
-        assert_eq!(likelihood(0.0), "about 1 in 1 by chance");
-        assert_eq!(likelihood(13.2), "less than 1 in 10^13 by chance");
+        assert_eq!(likelihood(4.3).english(), "about 1 in 20,000 by chance");
+        assert_eq!(likelihood(0.0).english(), "about 1 in 1 by chance");
+        assert_eq!(likelihood(13.2).english(), "less than 1 in 10^13 by chance");
     }
 }

@@ -187,7 +187,7 @@ impl Pipeline {
     /// Judges a row of metrics, logs or traces.
     fn judge_points(&mut self, row: &Row<'_>, update: &mut Update) {
         let entity = row.head.entity;
-        let Self { config, names, ingest, judge, incidents, checkpointer, tally } = self;
+        let Self { config, names, ingest, judge, incidents, checkpointer, tally, .. } = self;
         let Some(name) = names.entities.get(entity) else { return };
         checkpointer.mark_dirty([entity]);
         let Some((judged, outcome)) = judge.judge_points(row, config, names) else { return };

@@ -30,6 +30,7 @@ impl Pipeline {
             incidents: IncidentLog::new(&config)?,
             checkpointer: Checkpointer::default(),
             tally: Tally::default(),
+            catalogue: None,
             config,
         })
     }

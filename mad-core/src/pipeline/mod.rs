@@ -29,6 +29,8 @@ mod trace_rows;
 mod update;
 mod view;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use self::checkpointer::Checkpointer;
@@ -38,6 +40,7 @@ use self::judge::Judge;
 use self::names::Names;
 use self::tally::Tally;
 use crate::config::PipelineConfig;
+use crate::explain::Catalogue;
 
 pub use self::command::Command;
 pub use self::counters::Counters;
@@ -81,4 +84,7 @@ pub struct Pipeline {
     incidents: IncidentLog,
     checkpointer: Checkpointer,
     tally: Tally,
+    /// The language of texts; it changes no result, so it is not saved.
+    #[serde(skip)]
+    catalogue: Option<Arc<Catalogue>>,
 }

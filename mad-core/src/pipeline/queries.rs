@@ -1,13 +1,14 @@
 //! The queries of a pipeline. Status, reports and documents are built from them alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::view::{Shared, View, abstained};
 use super::{Counters, IncidentWindow, Pipeline};
 use crate::config::{CulpritConfig, MuteWindow, PipelineConfig};
 use crate::culprit::Ranking;
 use crate::error::Result;
-use crate::explain::{Explanation, FrontDoor, Link, TemplateExplainer};
+use crate::explain::{Catalogue, Explanation, FrontDoor, Link, Phrase, TemplateExplainer};
 use crate::feature::ClockFault;
 use crate::graph::ServiceGraph;
 use crate::guard::EntityMaturity;
@@ -52,13 +53,28 @@ impl Pipeline {
         ranking.unwrap_or_else(|| self.view().rank_incident(incident))
     }
 
-    /// Explains an incident.
+    /// Explains an incident in the language of [`catalogue`](Self::catalogue).
     pub fn explain(&self, incident: &Incident) -> Explanation {
+        self.explain_phrases(incident).in_language(self.catalogue())
+    }
+
+    /// Explains an incident by texts that can be written in any language.
+    pub fn explain_phrases(&self, incident: &Incident) -> Explanation<Phrase> {
         let (ranking, chain) = (self.ranking_of(incident), self.chain(incident));
         let (front_door, since) = (self.front_door(incident), self.known_since(incident));
         let rules = &self.config.causes;
         let explainer = TemplateExplainer;
         explainer.explain_with(incident, Some(&ranking), &chain, &front_door, since, rules)
+    }
+
+    /// The catalogue of explanations; English unless another one was set.
+    pub fn catalogue(&self) -> &Catalogue {
+        self.catalogue.as_deref().unwrap_or_else(|| Catalogue::english())
+    }
+
+    /// Sets the catalogue of explanations. It is not part of checkpoints.
+    pub fn set_catalogue(&mut self, catalogue: Arc<Catalogue>) {
+        self.catalogue = Some(catalogue);
     }
 
     /// Start of the first row or point of the entity of an incident, if it is still known.

@@ -1,5 +1,6 @@
 //! What the stages return: rows, incidents, rankings, explanations and reports.
 
+pub mod catalogue;
 pub mod evaluation;
 pub mod explanation;
 mod getters;

@@ -159,6 +159,7 @@ fn incident(report: &ReferenceReport, one: &ReferenceIncident) -> IncidentDocume
                               and z above 3.5"
                     .to_owned(),
         },
+        messages: None,
         ranking,
         series: None,
     }

@@ -13,6 +13,7 @@ use crate::errors::to_py;
 use crate::moment::Moment;
 use crate::pickle::{self, Reduced, SavedPipeline};
 use crate::records::reading::{ROW, Reading, shared_names};
+use crate::results::catalogue::{Catalogue, language};
 use crate::results::explanation::Explanation;
 use crate::results::incident::Incident;
 use crate::results::opinions::Opinions;
@@ -116,9 +117,11 @@ impl Report {
         culprits(&self.pipeline, at, minutes, top_k)
     }
 
-    /// Explains an incident.
-    fn explain(&self, incident: &Incident) -> Explanation {
-        self.pipeline.explain(&incident.core).into()
+    /// Explains an incident. `catalogue` is the language of the sentences; English without one.
+    #[pyo3(signature = (incident, catalogue=None))]
+    fn explain(&self, incident: &Incident, catalogue: Option<&Catalogue>) -> Explanation {
+        let phrases = self.pipeline.explain_phrases(&incident.core);
+        phrases.in_language(language(catalogue)).into()
     }
 
     /// The state of each service and endpoint, and of each metric, at the end; worst first.

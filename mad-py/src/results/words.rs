@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use crate::records::kinds::parse_kind;
 
 /// A signal of request rows by its name; any other name is a metric.
-fn named(signal: &str) -> SignalName {
+pub fn named(signal: &str) -> SignalName {
     Signal::ALL
         .into_iter()
         .find(|known| known.as_str() == signal)

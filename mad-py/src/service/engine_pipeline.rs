@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mad_core::export::{ClockFaultDocument, RankingDocument, SeriesDocument, prometheus_text};
 use mad_core::pipeline::DeltaCheckpoint;
@@ -19,6 +20,7 @@ use crate::errors::{to_py, value_error};
 use crate::records::batch::{Batch, Records};
 use crate::records::command::parse_command;
 use crate::records::kinds::parse_kind;
+use crate::results::catalogue::Catalogue;
 use crate::results::states::documents;
 use crate::service::engine_update::EngineUpdate;
 use crate::service::seen::{Seen, SeenBatch};
@@ -120,6 +122,11 @@ impl EnginePipeline {
             let entities = entities.into_iter().filter(|id| *id != MEMORY);
             served.core.mark_dirty(entities, incidents);
         })
+    }
+
+    /// Sets the language of the explanations of incidents. It is not part of the state.
+    fn use_catalogue(&self, py: Python<'_>, catalogue: &Catalogue) -> PyResult<()> {
+        self.served.with(py, |served| served.core.set_catalogue(Arc::clone(&catalogue.core)))
     }
 
     /// The whole state as bytes, as `Pipeline.checkpoint` gives it.

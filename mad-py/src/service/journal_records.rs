@@ -16,7 +16,7 @@ use crate::errors::value_error;
 pub type RowRecord =
     (i64, String, String, u64, u64, Option<f64>, Option<f64>, f64, Option<f64>, bool, u8, String);
 /// An incident: id, fingerprint, service, endpoint, start, end, severity, status, as JSON without and
-/// with the rows around it.
+/// with the rows around it and the messages of its texts.
 pub type IncidentRecord =
     (String, String, String, String, i64, i64, String, String, String, String);
 /// A change of an incident: what, its id, when (the end of its newest row), as JSON.
@@ -33,7 +33,7 @@ pub fn incident_record(
 ) -> PyResult<IncidentRecord> {
     let mut document = mad_core::IncidentDocument::new(pipeline, incident);
     let whole = text(&document)?;
-    document.series = None;
+    (document.series, document.messages) = (None, None);
     Ok((
         incident.id.clone(),
         incident.fingerprint.clone(),

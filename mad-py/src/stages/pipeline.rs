@@ -21,6 +21,7 @@ use crate::records::batch::{Batch, Records};
 use crate::records::command::parse_command;
 use crate::records::kinds::parse_kind;
 use crate::records::rejected;
+use crate::results::catalogue::{Catalogue, language};
 use crate::results::explanation::Explanation;
 use crate::results::incident::Incident;
 use crate::results::ranking::Ranking;
@@ -216,9 +217,16 @@ impl Pipeline {
         self.core.with(py, |core| report::culprits(core, at, minutes, top_k))?
     }
 
-    /// Explains an incident.
-    fn explain(&self, py: Python<'_>, incident: &Incident) -> PyResult<Explanation> {
-        Ok(self.core.with(py, |core| core.explain(&incident.core))?.into())
+    /// Explains an incident. `catalogue` is the language of the sentences; English without one.
+    #[pyo3(signature = (incident, catalogue=None))]
+    fn explain(
+        &self,
+        py: Python<'_>,
+        incident: &Incident,
+        catalogue: Option<&Catalogue>,
+    ) -> PyResult<Explanation> {
+        let phrases = self.core.with(py, |core| core.explain_phrases(&incident.core))?;
+        Ok(phrases.in_language(language(catalogue)).into())
     }
 
     /// The state of each service and endpoint, and of each metric, and its reason; worst first.

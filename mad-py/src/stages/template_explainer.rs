@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::pickle::pickled;
+use crate::results::catalogue::{Catalogue, language};
 use crate::results::explanation::Explanation;
 use crate::results::incident::Incident;
 use crate::results::ranking::Ranking;
@@ -52,9 +53,17 @@ impl TemplateExplainer {
     }
 
     /// Explains an incident; `ranking` is the one at its end, whose culprits become likely causes.
-    #[pyo3(signature = (incident, ranking=None))]
-    fn explain(&self, incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
-        self.core.explain(&incident.core, ranking.map(|ranking| &ranking.core)).into()
+    /// `catalogue` is the language of the sentences; English without one.
+    #[pyo3(signature = (incident, ranking=None, catalogue=None))]
+    fn explain(
+        &self,
+        incident: &Incident,
+        ranking: Option<&Ranking>,
+        catalogue: Option<&Catalogue>,
+    ) -> Explanation {
+        let language = language(catalogue);
+        let ranking = ranking.map(|ranking| &ranking.core);
+        self.core.explain_in(&incident.core, ranking, language).into()
     }
 }
 

@@ -54,6 +54,7 @@ PARAMETERS = {
     "text": "Text that a log line contains.",
     "search": "Part of a name, in any case of letters.",
     "state": "State of a service.",
+    "language": "Language of the sentences, such as `de`. By default that of the server.",
     "incident": "Id of an incident, such as `INC-9a729ac4abbfaddd`.",
     "kind": "Kind of the records in the body.",
     "partition": "Name of the shard that the sender writes, if it sends several at once.",

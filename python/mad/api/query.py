@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from mad.api.errors import not_found
+from mad._core import Catalogue
+from mad.api.errors import ApiError, not_found
 from mad.api.service import (
     Json,
     Service,
@@ -22,6 +23,7 @@ from mad.api.service import (
     service_of,
     within_bytes,
 )
+from mad.config.catalogue import in_language, languages, shipped
 from mad.journal.selection import Page, Selection, TimeRange
 
 router = APIRouter(prefix="/v1/query", tags=["Query API"])
@@ -126,15 +128,24 @@ def history(request: Request, incident: IncidentId, page: OfPage) -> Response:
 
 @router.get(
     "/incidents/{incident}/explain",
-    responses={404: {"description": "There is no such incident."}},
+    responses={
+        400: {"description": "There is no catalogue of this language."},
+        404: {"description": "There is no such incident."},
+    },
     summary="Explain an incident",
 )
-def explain(request: Request, incident: IncidentId) -> Response:
+def explain(
+    request: Request,
+    incident: IncidentId,
+    language: Annotated[str | None, Query(max_length=35)] = None,
+) -> Response:
     """The explanation of an incident: summary, reasons, impact, likely causes and recommended
     actions. With a language model (`[explain.llm]`) `llm` has its checked answer, once there is
     one."""
     service = service_of(request)
     document = json.loads(_document(service, incident))
+    if language is not None:
+        document = in_language(document, _catalogue(service, language))
     answer = service.explanations.answer(incident) if service.explanations else None
     model = {"llm": answer.to_dict()} if answer else {}
     return Json({"id": incident, **document["explanation"], **model})
@@ -295,6 +306,23 @@ def audit(request: Request, page: OfPage, refused: bool | None = None) -> Respon
     """The audit trail, newest first; `refused` selects refused requests or all others. Needs the
     scope admin."""
     return records(service_of(request).reader.audit(page, refused=refused), page)
+
+
+def _catalogue(service: Service, language: str) -> Catalogue:
+    """The catalogue of the server, or a shipped one."""
+    own = service.engine.catalogue
+    if own is not None and own.language == language:
+        return own
+    try:
+        return shipped(language)
+    except ValueError:
+        known = sorted({*languages(), *([own.language] if own else [])})
+        raise ApiError(
+            400,
+            "bad_language",
+            f"there is no catalogue of the language {language!r}",
+            f"there are {', '.join(known)}; name the file of another one in [explain]",
+        ) from None
 
 
 def _document(service: Service, incident: str) -> str:

@@ -12,9 +12,13 @@ from typing import Any
 from mad import Config, errors
 from mad.cli import arguments, settings
 from mad.cli.output import print_json
+from mad.config import catalogue
 from mad.config.deployment import problems_of
+from mad.config.explain import ExplainOptions
 from mad.config.layers import parse, stages_of
+from mad.config.options import read_options
 from mad.config.positions import position_of
+from mad.report import words
 from mad.sinks import files
 
 HELP = "check a settings file, show the settings in effect"
@@ -34,6 +38,14 @@ def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentPars
     check.add_argument("file", metavar="FILE")
     arguments.add_json(check)
     check.set_defaults(run=run_check)
+    texts = inner.add_parser(
+        "catalogue",
+        parents=[common],
+        help="print the sentences of explanations, to translate them",
+        description="Prints the English sentences of explanations as TOML: the file to translate "
+        "for explain.catalogue.",
+    )
+    texts.set_defaults(run=run_catalogue)
     show = inner.add_parser(
         "show",
         parents=[common],
@@ -54,14 +66,18 @@ def run_check(args: argparse.Namespace) -> int:
     found = problems(text, args.file)
     stages = {} if found else stages_of(parse(text, args.file), args.file)
     changes = Config(stages).changes()
+    missing = [] if found else _untranslated(text, args.file)
     if args.json:
         differing = {path: value for path, (value, _) in changes.items()}
         report = {"file": args.file, "valid": not found, "problems": found, "changes": differing}
+        if missing:
+            report["untranslated"] = missing
         print_json(report)
     else:
         _print(args.file, found, changes)
         if not found:
             _print_parts(text, args.file)
+            _print_untranslated(missing)
     return errors.USAGE if found else errors.FINE
 
 
@@ -80,6 +96,20 @@ def problems(text: str, path: str) -> list[dict[str, Any]]:
         line, column = position_of(one.field, known) or (None, None)
         found.append({"field": one.field, "message": one.message, "line": line, "column": column})
     return sorted(found, key=lambda problem: (problem["line"] or 0, problem["column"] or 0))
+
+
+def _untranslated(text: str, path: str) -> list[str]:
+    """The keys of the messages that the catalogue of a valid file lacks."""
+    table = parse(text, path).get("explain", {})
+    options, _ = read_options(ExplainOptions, table, "explain")
+    found = options.texts() if options else None
+    return found.missing if found else []
+
+
+def _print_untranslated(missing: list[str]) -> None:
+    if missing:
+        number = words.plural(len(missing), "message")
+        sys.stdout.write(f"  explain.catalogue lacks {number}, in English: {', '.join(missing)}\n")
 
 
 def _print_parts(text: str, path: str) -> None:
@@ -108,6 +138,12 @@ def _print(path: str, found: list[dict[str, Any]], changes: dict[str, tuple[Any,
         sys.stdout.write(
             visible(f"  {field} = {json.dumps(value, default=str)}  (default {usual})") + "\n"
         )
+
+
+def run_catalogue(_: argparse.Namespace) -> int:
+    """Runs `mad config catalogue`."""
+    sys.stdout.write(catalogue.to_toml())
+    return errors.FINE
 
 
 def run_show(args: argparse.Namespace) -> int:

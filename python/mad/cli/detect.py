@@ -150,6 +150,7 @@ def run(args: argparse.Namespace) -> int:
         config=settings.load(args.config, verbose=args.verbose, intake=intake)
         if args.mode == "default"
         else settings.unchecked(args.config),
+        catalogue=settings.catalogue(args.config) if args.mode == "default" else None,
         mode=args.mode,
         batch_size=args.batch_size,
         sort=args.sort,

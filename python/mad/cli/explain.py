@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mad import _core, documents, errors
-from mad.cli import arguments, explain_llm, remote
+from mad._core import Catalogue
+from mad.cli import arguments, explain_llm, remote, settings
 from mad.cli.output import print_json
+from mad.config.catalogue import ENGLISH, in_language
+from mad.config.catalogue import chosen as chosen_catalogue
 from mad.detection.directory import SCORED, SCORED_METRICS
 from mad.report import summary
 from mad.sources.files import InputFile
@@ -20,7 +23,6 @@ _HINT = "give a directory that mad detect wrote"
 _READ = ("accepted", "rejected", "problem")
 _LISTED = 200
 """Most states that a document lists."""
-_NOTHING = "No incident was found, so there is nothing to explain."
 _NAMES = "give names as in scored.csv; --at may be before the first row"
 
 
@@ -48,6 +50,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--at", type=arguments.time, metavar="TIME", help="explain the rows at this time, RFC 3339"
     )
+    command.add_argument(
+        "--language",
+        metavar="NAME",
+        help="language of the sentences: en, de, or that of --catalogue (default: of [explain])",
+    )
+    command.add_argument(
+        "--catalogue", metavar="FILE", help="file with the sentences in another language"
+    )
     explain_llm.add_arguments(command)
     command.add_argument(
         "--markdown", action="store_true", help="print incidents as Markdown, for tickets and chats"
@@ -66,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
         args.refuse("--markdown prints incidents; leave --service out")
     if args.service is not None and args.llm:
         args.refuse("--llm explains incidents; leave --service out")
+    if args.service is not None and (args.language or args.catalogue):
+        args.refuse("--language and --catalogue are for incidents; leave --service out")
     if remote.is_url(args.directory):
         return _of_server(args)
     if args.service is not None:
@@ -82,7 +94,14 @@ def _of_server(args: argparse.Namespace) -> int:
     if args.service is None:
         shape = documents.listed(documents.INCIDENT)
         listed = remote.ask(args.directory, shape, "incidents", limit=1000)["data"]
-        return _print_incidents(choose(listed, args.incident), 1, args)
+        chosen = choose(listed, args.incident)
+        if _asked_language(args):
+            # the list has the sentences in the language of the server alone
+            chosen = [
+                remote.ask(args.directory, documents.INCIDENT, "incidents", str(one["id"]))
+                for one in chosen
+            ]
+        return _print_incidents(chosen, 1, args)
     given = {"service": args.service, "endpoint": args.endpoint}
     shape = documents.listed(documents.STATE)
     states = remote.ask(args.directory, shape, "entities", **given)["data"]
@@ -101,6 +120,9 @@ def _print_incidents(
     """Prints incidents under what the run accepted. Returns the exit code."""
     problem = (read or {}).get("problem")
     code = errors.INPUT if problem else errors.FINE
+    catalogue = _catalogue(args)
+    if _asked_language(args):
+        chosen = [in_language(one, catalogue) for one in chosen]
     explainer = explain_llm.explainer(args)
     if explainer is not None and args.dry_run:
         explain_llm.print_requests(explainer, chosen)
@@ -113,23 +135,39 @@ def _print_incidents(
     from mad.report import markdown, terminal, text
 
     console = terminal.console()
+    nothing = catalogue.text("label.nothing")
     if args.markdown:
         if problem:
             sys.stderr.write(f"mad: {problem}\n")
         for incident in chosen:
             asked = explain_llm.lines(incident["llm"]) if explainer is not None else ()
-            sys.stdout.write(markdown.incident(incident, asked) + "\n")
+            sys.stdout.write(markdown.incident(incident, asked, catalogue) + "\n")
         if not chosen:
-            sys.stdout.write(_NOTHING + "\n")
+            sys.stdout.write(nothing + "\n")
         return code
     text.print_problem(console, problem)
     if not chosen:
-        text.say(console, _NOTHING)
+        text.say(console, nothing)
     for incident in chosen:
-        text.print_incident(console, incident, full=True)
+        text.print_incident(console, incident, full=True, catalogue=catalogue)
         for line in explain_llm.lines(incident["llm"]) if explainer is not None else ():
             text.say(console, line)
     return code
+
+
+def _asked_language(args: argparse.Namespace) -> bool:
+    """Whether an argument names a language; incidents are in that of the settings already."""
+    return bool(args.language or args.catalogue)
+
+
+def _catalogue(args: argparse.Namespace) -> Catalogue:
+    """The language of the arguments, else of the settings."""
+    if not _asked_language(args):
+        return settings.catalogue(args.config) or ENGLISH
+    try:
+        return chosen_catalogue(args.language or "", args.catalogue) or ENGLISH
+    except ValueError as error:
+        raise errors.UsageError(str(error)) from error
 
 
 def explain_service(args: argparse.Namespace, path: Path) -> int:

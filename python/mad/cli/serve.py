@@ -190,6 +190,7 @@ def run(args: argparse.Namespace) -> int:
             ticking=server.ticks and not server.read_only,
             fresh=args.fresh,
             routes=routes_of(deployment.sinks),
+            catalogue=deployment.explain.texts(),
         )
         ending.callback(engine.stop)
         engine.start()

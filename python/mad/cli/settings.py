@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mad import _core, errors
+from mad._core import Catalogue
 from mad.config import as_json
 from mad.config.deployment import Deployment
+from mad.config.explain import ExplainOptions
 from mad.config.layers import FILE, Layers, parse, read_settings, stages_of
+from mad.config.options import read_options
 
 DEFAULT = "mad.toml"
 _HELP = f"settings as TOML, YAML or JSON (default: MAD_CONFIG, else {DEFAULT} if it exists)"
@@ -52,6 +55,15 @@ def deployment(path: str | None, *, verbose: bool = False) -> Deployment:
         raise errors.UsageError(f"cannot read {file}: {errors.reason(error)}") from error
     except ValueError as error:
         raise errors.UsageError(str(error)) from error
+
+
+def catalogue(path: str | None) -> Catalogue | None:
+    """The language of `[explain]`; None for English. Other settings are not checked."""
+    table = layers(path).deployment.get("explain", {})
+    found, problems = read_options(ExplainOptions, table, "explain")
+    if found is None:
+        raise errors.UsageError("; ".join(one.message for one in problems))
+    return found.texts()
 
 
 def layers(

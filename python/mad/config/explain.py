@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mad.config.options import option
 from mad.config.secret import Secret
+
+if TYPE_CHECKING:
+    from mad._core import Catalogue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,4 +71,17 @@ class LlmOptions:
 class ExplainOptions:
     """The options of `[explain]`."""
 
+    language: str = option(
+        "", help="Language of explanations: `en`, `de`, or that of `catalogue`; empty: English"
+    )
+    catalogue: str | None = option(None, help="File with the sentences in another language")
     llm: LlmOptions = field(default_factory=LlmOptions)
+
+    def __post_init__(self) -> None:
+        self.texts()
+
+    def texts(self) -> Catalogue | None:
+        """The catalogue of the language; None for English."""
+        from mad.config.catalogue import chosen
+
+        return chosen(self.language, self.catalogue)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from mad import _core, errors
+from mad._core import Catalogue
+from mad.config.catalogue import in_language
 from mad.detection import formats, intake
 from mad.detection.formats import Layout
 from mad.sinks import files
@@ -95,6 +97,7 @@ def detect_into(
     layout: Layout | None = None,
     scorers: Sequence[str] = (),
     workers: int = 1,
+    catalogue: Catalogue | None = None,
 ) -> Outcome:
     """Reads all inputs in one pass and writes the result files to the directory `out`.
 
@@ -102,7 +105,8 @@ def detect_into(
     is JSON text. A path may be a folder; `layout` says how files of other tools
     are written. `resume` and `save` name files of saved state. Without `sort`, the run starts
     again with sorting when an input is not ordered by time. `scorers` are methods that judge the
-    rows too, over `workers` threads; their judgements are written to methods.csv.
+    rows too, over `workers` threads; their judgements are written to methods.csv. `catalogue` is
+    the language of explanations, English without one.
 
     Raises `UsageError` for a configuration or state that is not valid, and for a directory that
     cannot be written; `InputError` for an input that cannot be read.
@@ -112,7 +116,7 @@ def detect_into(
     sources, repeated = once(plan.sources(inputs))
     watcher = observer or Observer()
     job = _Job(Path(out), config, mode, batch_size, report, save, watcher, sources, plan.layout)
-    job.scorers, job.workers = tuple(scorers), workers
+    job.scorers, job.workers, job.catalogue = tuple(scorers), workers, catalogue
     past, again = once(plan.sources(history or {}))
     repeated += again
     stateful = bool(past or resume or save)
@@ -201,6 +205,8 @@ class _Job:
     """Names of methods that judge the rows too."""
     workers: int = 1
     """Threads of these methods."""
+    catalogue: Catalogue | None = None
+    """The language of explanations."""
     adapts: bool = False
     """Whether a recording that is too short for its rows is read again with shorter ones."""
 
@@ -249,6 +255,9 @@ class _Job:
             _drain(run, outputs, kinds)
             if self.scorers and isinstance(run, _core.DetectRun):
                 outputs.append(METHODS, run.take_methods_csv())
+            if self.catalogue is not None:
+                incidents = document["incidents"]
+                document["incidents"] = [in_language(one, self.catalogue) for one in incidents]
             document["sources"] = [source.name for _, source in self.sources]
             outputs.write("incidents.json", files.to_json(incidents_file(document)))
             outputs.write("culprits.json", files.to_json(culprits_file(document)))

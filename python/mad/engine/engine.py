@@ -65,6 +65,7 @@ class Engine:
         ticking: bool = True,
         fresh: bool = False,
         routes: Sequence[Route] = (),
+        catalogue: _core.Catalogue | None = None,
     ) -> None:
         self.journal = journal
         self.version = 0
@@ -101,7 +102,9 @@ class Engine:
             EventClock(lateness=_lateness(self.config)),
             RecentIntake(float(self.config["intake"]["min_accepted"])),
             alerts=AlertLog(routes, 60.0 * float(self.config["incident"]["cooldown_minutes"])),
+            catalogue=catalogue,
         )
+        self._judge.use(self._judge.pipeline)
         self._recovery = Recovery(journal, self._judge, self._marker)
         self._saving = Saving(journal, self._judge, checkpoint_seconds, checkpoint_bytes)
         try:
@@ -115,6 +118,11 @@ class Engine:
     def pipeline(self) -> _core.EnginePipeline:
         """The pipeline; another one after it was rebuilt."""
         return self._judge.pipeline
+
+    @property
+    def catalogue(self) -> _core.Catalogue | None:
+        """The language of explanations; None for English."""
+        return self._judge.catalogue
 
     @property
     def stats(self) -> EngineStats:

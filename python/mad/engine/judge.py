@@ -51,8 +51,16 @@ class Judge:
     intake: RecentIntake
     writes: TableWrites = field(default_factory=TableWrites)
     alerts: AlertLog = field(default_factory=AlertLog)
+    #: The language of explanations; None for English.
+    catalogue: _core.Catalogue | None = None
     #: Changes of incidents that listeners have not heard of.
     changes: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def use(self, pipeline: _core.EnginePipeline) -> None:
+        """Judges by another pipeline from now on."""
+        if self.catalogue is not None:
+            pipeline.use_catalogue(self.catalogue)
+        self.pipeline = pipeline
 
     def check(self, entry: Entry) -> Any:
         """Decodes an entry before it is journaled, as far as its body alone decides that it can be

@@ -90,7 +90,7 @@ class Recovery:
 
     def _replay_once(self, until: int | None, *, live: bool) -> None:
         judge, stats = self.judge, self.judge.stats.copy()
-        judge.pipeline = self._restored()
+        judge.use(self._restored())
         judge.writes = TableWrites()
         judge.alerts.restore(self.journal.alert_states())
         for entry in self.journal.entries():

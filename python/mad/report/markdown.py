@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mad._core import Catalogue
+from mad.config.catalogue import ENGLISH
 from mad.report import summary, words
 
 Json = Mapping[str, Any]
@@ -18,33 +20,35 @@ def plain(value: Any) -> str:
     )
 
 
-def incident(found: Json, more: Iterable[str] = ()) -> str:
+def incident(found: Json, more: Iterable[str] = (), catalogue: Catalogue = ENGLISH) -> str:
     """The explanation and the ranking of an incident, as `mad explain` prints them. `more` are
-    paragraphs to add. Ends with a line end."""
+    paragraphs to add; the headings are in the language of `catalogue`. Ends with a line end."""
     explanation = found.get("explanation") or {}
-    culprit = summary.culprit_of(found)
-    blamed = words.entity(culprit) if culprit else "unclear from the evidence"
+
+    def label(name: str) -> str:
+        return plain(summary.label(name, catalogue))
+
+    severity = summary.severity(found.get("severity"), catalogue)
     lines = [
-        f"## {plain(found.get('severity'))}: {plain(words.entity(found))}",
+        f"## {plain(severity)}: {plain(words.entity(found))}",
         "",
         plain(explanation.get("summary")),
         "",
-        f"**Culprit:** {plain(blamed)}",
+        f"**{label('culprit')}:** {plain(summary.blamed(found, catalogue))}",
     ]
-    parts = [*summary.findings(explanation), *summary.reasons(explanation)]
-    earlier = summary.similar(found)
-    for heading, items in [*parts, *([(summary.EARLIER, earlier)] if earlier else [])]:
+    for heading, items in summary.parts(found, catalogue):
         lines += ["", f"**{plain(heading)}**", "", *(f"- {plain(item)}" for item in items)]
     if explanation.get("confidence"):
         rule = plain(explanation.get("confidence_rule"))
-        lines += ["", f"**Confidence:** {plain(explanation['confidence'])}. {rule}"]
+        confidence = plain(summary.confidence(explanation, catalogue))
+        lines += ["", f"**{label('confidence')}:** {confidence}. {rule}"]
     culprits = (found.get("ranking") or {}).get("culprits") or ()
     if culprits:
-        lines += ["", "**Evidence**", ""]
+        lines += ["", f"**{label('evidence')}**", ""]
     for one in culprits:
         lines.append(f"- {plain(words.entity(one))} ({one.get('score', 0):.0%})")
         lines += [f"  - {plain(each.get('text'))}" for each in one.get("evidence") or ()]
     for paragraph in more:
         lines += ["", plain(paragraph)]
-    lines += ["", f"Incident {plain(found.get('id'))}"]
+    lines += ["", f"{label('incident')} {plain(found.get('id'))}"]
     return "\n".join(lines) + "\n"

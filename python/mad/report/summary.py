@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mad import times
+from mad._core import Catalogue
+from mad.config.catalogue import ENGLISH
 from mad.report import words
 from mad.severity import SEVERITIES
 
 Json = Mapping[str, Any]
 
 
-EARLIER = "Earlier incidents of the same fault"
-"""Heading of what `similar` gives."""
+def label(name: str, catalogue: Catalogue = ENGLISH) -> str:
+    """A heading or the name of a field of an explanation."""
+    return catalogue.text(f"label.{name}")
 
 
 def incidents(document: Json) -> list[Json]:
@@ -299,48 +302,75 @@ def suppressed(document: Json) -> list[tuple[str, str, int]]:
     return sorted(rows, key=lambda row: -row[2])
 
 
-_FINDINGS = {
-    "root_cause": "Root cause",
-    "first_failure": "First failure",
-    "impact": "Impact",
-}
-_REASONS = {
-    "why_flagged": "Why it was flagged",
-    "log_evidence": "Log",
-    "chain": "How it spread",
-    "likely_causes": "Likely causes",
-    "recommended_actions": "What to do",
-    "checks": "Checked, nothing found",
-}
+_FINDINGS = ("root_cause", "first_failure", "impact")
+_REASONS = (
+    "why_flagged",
+    "log_evidence",
+    "chain",
+    "likely_causes",
+    "recommended_actions",
+    "checks",
+)
 
 
-def findings(explanation: Json) -> list[tuple[str, list[str]]]:
+def findings(explanation: Json, catalogue: Catalogue = ENGLISH) -> list[tuple[str, list[str]]]:
     """The most likely root cause, the first failure and the impact, each with its heading."""
-    return _parts(explanation, _FINDINGS)
+    return _parts(explanation, _FINDINGS, catalogue)
 
 
-def reasons(explanation: Json) -> list[tuple[str, list[str]]]:
+def reasons(explanation: Json, catalogue: Catalogue = ENGLISH) -> list[tuple[str, list[str]]]:
     """The other lists of an explanation that are not empty, each with its heading."""
-    return _parts(explanation, _REASONS)
+    return _parts(explanation, _REASONS, catalogue)
 
 
-def _parts(explanation: Json, headings: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+def parts(incident: Json, catalogue: Catalogue = ENGLISH) -> list[tuple[str, list[str]]]:
+    """Everything that an explanation lists, and earlier incidents of the same fault, each with its
+    heading."""
+    explanation = incident.get("explanation") or {}
+    found = [*findings(explanation, catalogue), *reasons(explanation, catalogue)]
+    earlier = similar(incident, catalogue)
+    return [*found, *([(label("earlier", catalogue), earlier)] if earlier else [])]
+
+
+def blamed(incident: Json, catalogue: Catalogue = ENGLISH) -> str:
+    """The name of the culprit, or that none is known."""
+    culprit = culprit_of(incident)
+    return words.entity(culprit) if culprit else label("unclear", catalogue)
+
+
+def confidence(explanation: Json, catalogue: Catalogue = ENGLISH) -> str:
+    """The confidence: `High`; empty where it is unknown."""
+    name = words.visible(explanation.get("confidence") or "")
+    return label(name.lower(), catalogue) if name in ("High", "Medium", "Low") else name
+
+
+def severity(name: Any, catalogue: Catalogue = ENGLISH) -> str:
+    """The name of a severity."""
+    text = words.visible(name or "Info")
+    return catalogue.text(f"severity.{text.lower()}") if text in SEVERITIES else text
+
+
+def _parts(
+    explanation: Json, names: Sequence[str], catalogue: Catalogue
+) -> list[tuple[str, list[str]]]:
     found = []
-    for name, heading in headings.items():
+    for name in names:
         content = explanation.get(name) or []
         items = [content] if isinstance(content, str) else list(content)
         if items:
-            found.append((heading, [words.visible(item) for item in items]))
+            found.append((label(name, catalogue), [words.visible(item) for item in items]))
     return found
 
 
-def similar(incident: Json) -> list[str]:
+def similar(incident: Json, catalogue: Catalogue = ENGLISH) -> list[str]:
     """`2026-01-05 10:00 to 10:12 UTC (Warning, INC-12)`: earlier incidents of the same fault."""
     found = []
     for one in incident.get("similar") or []:
         start, end = (times.time_or_none(one.get(key)) for key in ("start", "end"))
-        severity, name = (words.visible(one.get(key) or "") for key in ("severity", "id"))
-        found.append(f"{times.span(start, end)} ({severity}, {name})")
+        name = words.visible(one.get("id") or "")
+        found.append(
+            f"{times.span(start, end)} ({severity(one.get('severity'), catalogue)}, {name})"
+        )
     return found
 
 

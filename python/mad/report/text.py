@@ -17,6 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mad import times
+from mad._core import Catalogue
+from mad.config.catalogue import ENGLISH
 from mad.report import summary, words
 
 Json = Mapping[str, Any]
@@ -48,9 +50,10 @@ def say_title(out: Console, line: str) -> None:
     out.print(Text(line, style="bold"))
 
 
-def _mark(severity: object) -> Text:
+def _mark(severity: object, catalogue: Catalogue = ENGLISH) -> Text:
     name = words.visible(severity or "Info")
-    return Text(f"{words.MARKS.get(name, '●')} {name}", style=STYLES.get(name, ""))
+    text = f"{words.MARKS.get(name, '●')} {summary.severity(name, catalogue)}"
+    return Text(text, style=STYLES.get(name, ""))
 
 
 def print_detection(out: Console, document: Json, seconds: float, *, verbose: bool) -> None:
@@ -201,30 +204,46 @@ def _culprit(incident: Json) -> str:
     return "same" if name == words.entity(incident) else name
 
 
-def print_incident(out: Console, incident: Json, *, full: bool) -> None:
-    """Prints the explanation of one incident, with its ranking when `full`."""
+def print_incident(
+    out: Console, incident: Json, *, full: bool, catalogue: Catalogue = ENGLISH
+) -> None:
+    """Prints the explanation of one incident, with its ranking when `full`. The headings are in the
+    language of `catalogue`; in other languages than English the ranking is a list of sentences."""
     explanation = incident.get("explanation") or {}
     out.print()
     name = (f"  {words.entity(incident)}", "bold")
     identity = (f"  {words.visible(incident.get('id') or '')}", "dim")
-    out.print(Text.assemble(_mark(incident.get("severity")), name, identity))
+    out.print(Text.assemble(_mark(incident.get("severity"), catalogue), name, identity))
     if explanation.get("summary"):
         say(out, str(explanation["summary"]))
-    culprit = summary.culprit_of(incident)
-    blamed = words.entity(culprit) if culprit else "unclear from the evidence"
-    out.print(Text("Culprit: ", style="bold").append(blamed, style="not bold"))
-    parts = [*summary.findings(explanation), *summary.reasons(explanation)]
-    earlier = summary.similar(incident)
-    for heading, items in [*parts, *([(summary.EARLIER, earlier)] if earlier else [])]:
-        out.print(Text(heading, style="bold"))
-        for item in items:
-            out.print(Padding(Text(f"- {item}"), (0, 0, 0, 2)))
+    _print_field(
+        out, summary.label("culprit", catalogue) + ":", summary.blamed(incident, catalogue)
+    )
+    for heading, items in summary.parts(incident, catalogue):
+        _print_list(out, heading, items)
     if explanation.get("confidence"):
+        confidence = summary.confidence(explanation, catalogue)
         rule = words.visible(explanation.get("confidence_rule") or "")
-        line = Text(f"Confidence: {words.visible(explanation['confidence'])}. ", style="bold")
-        out.print(line.append(rule, style="not bold"))
-    if full and (incident.get("ranking") or {}).get("culprits"):
+        _print_field(out, f"{summary.label('confidence', catalogue)}: {confidence}.", rule)
+    if not full or not (incident.get("ranking") or {}).get("culprits"):
+        return
+    if catalogue is ENGLISH:
         print_ranking(out, incident["ranking"])
+        return
+    for culprit in incident["ranking"]["culprits"]:
+        texts = [words.visible(one.get("text") or "") for one in culprit.get("evidence") or ()]
+        heading = f"{summary.label('evidence', catalogue)}: {words.entity(culprit)}"
+        _print_list(out, heading, texts)
+
+
+def _print_field(out: Console, name: str, value: str) -> None:
+    out.print(Text(f"{name} ", style="bold").append(value, style="not bold"))
+
+
+def _print_list(out: Console, heading: str, items: Sequence[str]) -> None:
+    out.print(Text(heading, style="bold"))
+    for item in items:
+        out.print(Padding(Text(f"- {item}"), (0, 0, 0, 2)))
 
 
 def print_ranking(out: Console, ranking: Json) -> None:

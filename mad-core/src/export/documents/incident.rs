@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::peak::{PeakDocument, peak_documents};
 use super::subset::{SubsetDocument, subset_documents};
 use super::{
-    EntityDocument, FrontDoorDocument, LinkDocument, MemberDocument, RankingDocument,
-    SeriesDocument, SloDocument,
+    EntityDocument, FrontDoorDocument, LinkDocument, MemberDocument, MessagesDocument,
+    RankingDocument, SeriesDocument, SloDocument,
 };
 use crate::explain::Explanation;
 use crate::incident::{CloseReason, Incident};
@@ -59,6 +59,9 @@ pub struct IncidentDocument {
     pub similar: Vec<SimilarDocument>,
     pub culprit: Option<EntityDocument>,
     pub explanation: Explanation,
+    /// The texts of the explanation and the ranking for any language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<MessagesDocument>,
     pub ranking: RankingDocument,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<SeriesDocument>,
@@ -78,6 +81,9 @@ impl IncidentDocument {
     /// The document of an incident: its explanation, ranking and the rows around it.
     pub fn new(pipeline: &Pipeline, incident: &Incident) -> Self {
         let ranking = pipeline.ranking_of(incident);
+        let catalogue = pipeline.catalogue();
+        let explanation = pipeline.explain_phrases(incident);
+        let ranked = RankingDocument::of_incident(&ranking, incident, catalogue);
         let last = incident.end - incident.step;
         let members = incident.members.iter().map(|member| member.entity.to_string());
         let mut affected: Vec<String> = vec![incident.entity.to_string()];
@@ -123,7 +129,8 @@ impl IncidentDocument {
             chain: pipeline.chain(incident).iter().map(Into::into).collect(),
             similar: similar(pipeline, incident),
             culprit: ranking.culprits.first().map(|culprit| (&culprit.entity).into()),
-            explanation: pipeline.explain(incident),
+            explanation: explanation.in_language(catalogue),
+            messages: Some(MessagesDocument::new(explanation, &ranked)),
             series: pipeline.incident_window(&incident.id).map(|window| {
                 if window.requests.rows.is_empty() {
                     SeriesDocument::of_metrics(window, incident.step)
@@ -131,7 +138,7 @@ impl IncidentDocument {
                     SeriesDocument::of_requests(window, pipeline.config())
                 }
             }),
-            ranking: RankingDocument::of_incident(&ranking, incident),
+            ranking: ranked,
         }
     }
 }

@@ -5,6 +5,7 @@ mod entity;
 mod front_door;
 mod incident;
 mod level;
+mod messages;
 mod method;
 mod overview;
 mod peak;
@@ -21,6 +22,9 @@ pub use entity::EntityDocument;
 pub use front_door::FrontDoorDocument;
 pub use incident::{IncidentDocument, SimilarDocument};
 pub use level::LevelDocument;
+#[cfg(feature = "jsonl")]
+pub use messages::translate;
+pub use messages::{CulpritMessages, MessagesDocument};
 pub use method::MethodDocument;
 pub use overview::{EndpointCourse, Overview, OverviewDocument, OverviewRow};
 pub use peak::PeakDocument;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::culprit::{Culprit, Evidence, Ranking};
+use crate::explain::{Catalogue, Phrase, evidence_phrase, log_phrase};
 use crate::incident::{Incident, Peak};
 use crate::logs::LogChange;
 use crate::telemetry::LogLevel;
@@ -49,10 +50,14 @@ pub struct LogDocument {
     pub expected: Option<f64>,
     pub ratio: Option<f64>,
     pub text: String,
+    /// The text for any language.
+    #[serde(skip)]
+    pub phrase: Phrase,
 }
 
 impl LogDocument {
-    fn new(service: &str, change: &LogChange) -> Self {
+    fn new(service: &str, change: &LogChange, catalogue: &Catalogue) -> Self {
+        let phrase = log_phrase(service, change);
         let finite = |number: f64| number.is_finite().then_some(number);
         Self {
             template: change.template.clone(),
@@ -64,7 +69,8 @@ impl LogDocument {
             lines_before: change.lines_before,
             expected: finite(change.expected()),
             ratio: finite(change.ratio()),
-            text: crate::explain::log_text(service, change),
+            text: phrase.in_language(catalogue),
+            phrase,
         }
     }
 }
@@ -80,6 +86,9 @@ pub struct EvidenceDocument {
     pub deviation: DeviationDocument,
     pub usual: f64,
     pub text: String,
+    /// The text for any language.
+    #[serde(skip)]
+    pub phrase: Phrase,
 }
 
 /// A value and how far it lies from the expected one.
@@ -96,34 +105,41 @@ pub struct DeviationDocument {
 
 impl RankingDocument {
     /// The document of the ranking of an incident. Evidence of its entities is that of their peaks, so
-    /// that one page has one value and one usual value of a signal.
-    pub fn of_incident(ranking: &Ranking, incident: &Incident) -> Self {
-        let mut document = Self::new(ranking);
+    /// that one page has one value and one usual value of a signal. Its texts are in the language of
+    /// `catalogue`.
+    pub fn of_incident(ranking: &Ranking, incident: &Incident, catalogue: &Catalogue) -> Self {
+        let mut document = Self::in_language(ranking, catalogue);
         for (culprit, known) in document.culprits.iter_mut().zip(&ranking.culprits) {
             let Some(peaks) = incident.peaks_of(&known.entity) else { continue };
             for (evidence, own) in culprit.evidence.iter_mut().zip(&known.evidence) {
                 if let Some(peak) = peaks.iter().find(|peak| peak.signal.signal == own.signal) {
-                    *evidence = at_peak(own, peak);
+                    *evidence = at_peak(own, peak, catalogue);
                 }
             }
         }
         document
     }
 
-    /// The document of a ranking.
+    /// The document of a ranking, with texts in English.
     pub fn new(ranking: &Ranking) -> Self {
+        Self::in_language(ranking, Catalogue::english())
+    }
+
+    fn in_language(ranking: &Ranking, catalogue: &Catalogue) -> Self {
+        let culprit = |culprit| culprit_document(culprit, catalogue);
         Self {
             at: ranking.at.to_string(),
             from: ranking.from.to_string(),
             minutes: ranking.at.since(ranking.from) as f64 / crate::time::MINUTE as f64,
             rows: ranking.rows,
             abstained: ranking.abstained,
-            culprits: ranking.culprits.iter().map(culprit_document).collect(),
+            culprits: ranking.culprits.iter().map(culprit).collect(),
         }
     }
 }
 
-fn culprit_document(culprit: &Culprit) -> CulpritDocument {
+fn culprit_document(culprit: &Culprit, catalogue: &Catalogue) -> CulpritDocument {
+    let log = |log| LogDocument::new(&culprit.entity.service, log, catalogue);
     CulpritDocument {
         service: culprit.entity.service.to_string(),
         endpoint: culprit.entity.endpoint.to_string(),
@@ -133,12 +149,13 @@ fn culprit_document(culprit: &Culprit) -> CulpritDocument {
         last: culprit.last.to_string(),
         rows: culprit.rows,
         severity: culprit.severity.as_str(),
-        evidence: culprit.evidence.iter().map(evidence_document).collect(),
-        log: culprit.log.as_ref().map(|log| LogDocument::new(&culprit.entity.service, log)),
+        evidence: culprit.evidence.iter().map(|one| evidence_document(one, catalogue)).collect(),
+        log: culprit.log.as_ref().map(log),
     }
 }
 
-fn evidence_document(evidence: &Evidence) -> EvidenceDocument {
+fn evidence_document(evidence: &Evidence, catalogue: &Catalogue) -> EvidenceDocument {
+    let phrase = evidence_phrase(evidence);
     EvidenceDocument {
         signal: evidence.signal.to_string(),
         rows: evidence.rows,
@@ -152,12 +169,13 @@ fn evidence_document(evidence: &Evidence) -> EvidenceDocument {
             neg_log10_p: evidence.neg_log10_p,
         },
         usual: evidence.usual,
-        text: crate::explain::evidence_text(evidence),
+        text: phrase.in_language(catalogue),
+        phrase,
     }
 }
 
 /// The evidence in the row of a peak.
-fn at_peak(evidence: &Evidence, peak: &Peak) -> EvidenceDocument {
+fn at_peak(evidence: &Evidence, peak: &Peak, catalogue: &Catalogue) -> EvidenceDocument {
     let flagged = &peak.signal;
     let at_peak = Evidence {
         at: peak.at,
@@ -170,5 +188,5 @@ fn at_peak(evidence: &Evidence, peak: &Peak) -> EvidenceDocument {
         neg_log10_p: peak.neg_log10_p,
         ..evidence.clone()
     };
-    evidence_document(&at_peak)
+    evidence_document(&at_peak, catalogue)
 }
