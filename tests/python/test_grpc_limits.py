@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
 import pytest
+from peers import free_port
 from service import Server
 
 from mad.api.auth import Tokens
@@ -86,6 +88,70 @@ def test_calls_without_a_message_keep_no_other_out(port: int) -> None:
         assert codes <= {CODE.UNAUTHENTICATED, CODE.RESOURCE_EXHAUSTED}
         assert send(port, b"") == CODE.OK
         ends.set()
+
+
+def resident_kib(server: Server) -> int:
+    """The resident memory of a server in KiB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return next(int(one.split()[1]) for one in status.splitlines() if one.startswith("VmRSS"))
+
+
+def frame(kind: int, flags: int, stream: int, content: bytes = b"") -> bytes:
+    """A frame of HTTP/2."""
+    head = len(content).to_bytes(3, "big") + bytes([kind, flags])
+    return head + stream.to_bytes(4, "big") + content
+
+
+def field(name: bytes, value: bytes) -> bytes:
+    """A literal header of HPACK."""
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_calls_that_are_cancelled_at_once_cost_little_memory(tmp_path: Path) -> None:
+    """A client without a token may begin and reset streams as fast as it sends."""
+    headers = b"".join(
+        (
+            field(b":method", b"POST"),
+            field(b":scheme", b"http"),
+            field(b":path", EXPORT.encode()),
+            field(b":authority", b"localhost"),
+            field(b"content-type", b"application/grpc"),
+            field(b"te", b"trailers"),
+        )
+    )
+    begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
+    token_file = tmp_path / "tokens"
+    token_file.write_text(f"ingest {TOKEN} agent\n")
+    token_file.chmod(0o600)
+    grpc_port = free_port()
+    arguments = ("--token-file", str(token_file), "--otlp-grpc", str(grpc_port))
+    with Server(tmp_path / "data", *arguments) as server:
+        before = resident_kib(server)
+
+        def flood() -> None:
+            with socket.create_connection(("127.0.0.1", grpc_port)) as client:
+                client.sendall(begin)
+                for first in range(1, 100_001, 100):
+                    streams = range(first, first + 100, 2)
+                    client.sendall(
+                        b"".join(
+                            frame(1, 4, one, headers) + frame(3, 0, one, b"\0\0\0\x08")
+                            for one in streams
+                        )
+                    )
+
+        def attempt() -> None:
+            with suppress(OSError):  # the server closes the connection
+                flood()
+
+        clients = [threading.Thread(target=attempt, daemon=True) for _ in range(4)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join(60)
+        assert resident_kib(server) - before < 64 * 1024
+        assert server.get("/health")["status"] == "ok"
 
 
 def test_connections_without_a_call_leave_files_for_the_rest(tmp_path: Path) -> None:

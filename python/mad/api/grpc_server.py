@@ -31,6 +31,9 @@ SERVICES = {
 }
 #: Calls that are served at once; further ones are refused.
 _CALLS = 32
+#: Calls of one connection, also those that are being refused. Without a limit a client that begins
+#: and cancels calls as fast as it can takes hundreds of megabytes.
+_STREAMS = 64
 #: Largest message: that of OpenTelemetry's collector by default. All calls together may hold this
 #: much each, also decompressed.
 _MOST_BYTES = 4 * 1024 * 1024
@@ -81,6 +84,7 @@ class GrpcReceiver:
             maximum_concurrent_rpcs=_CALLS,
             options=[
                 ("grpc.max_receive_message_length", min(body_bytes, _MOST_BYTES)),
+                ("grpc.max_concurrent_streams", _STREAMS),
                 ("grpc.max_connection_age_ms", _AGE),
                 ("grpc.max_connection_age_grace_ms", _GRACE),
                 ("grpc.max_allowed_incoming_connections", CONNECTIONS),
