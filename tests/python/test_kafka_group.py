@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sqlite3
+from base64 import b64decode
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from mad import _core
+from mad.cli import main as mad
 from mad.config import Config
 from mad.engine import Engine
 from mad.engine.alerts import Route
@@ -71,22 +74,24 @@ class Topics:
                 saved.take(key, number, value)
         return saved
 
-    def rows(self) -> list[list[Any]]:
-        """All rows that were sent, in order."""
+    def of(self, table: str) -> list[list[Any]]:
+        """All records of a table that were sent, in order."""
         bodies = [body or b"" for topic, _, _, body in self.committed if topic == "results"]
-        return [row for body in bodies for row in check_message(body).get("rows", [])]
+        return [record for body in bodies for record in check_message(body).get(table, [])]
+
+    def rows(self) -> list[list[Any]]:
+        return self.of("rows")
 
     def changes(self) -> list[list[Any]]:
-        bodies = [body or b"" for topic, _, _, body in self.committed if topic == "results"]
-        return [change for body in bodies for change in check_message(body).get("history", [])]
+        return self.of("history")
 
 
-def partition(topics: Topics) -> GroupPartition:
-    """An owner of the partition that restores the committed state."""
+def partition(topics: Topics, place: Place = PLACE) -> GroupPartition:
+    """An owner of a partition that restores the committed state."""
     intake = RecentIntake()
     writer: Any = topics
     return GroupPartition(
-        PLACE, Config(), writer, topics.saved(), intake=intake, save_seconds=3_600.0
+        place, Config(), writer, topics.saved(), intake=intake, save_seconds=3_600.0
     )
 
 
@@ -162,6 +167,95 @@ def test_requests_are_counted_once_and_bad_payloads_too(stream: list[Message]) -
     assert sum(row[3] for row in topics.rows()) == len(stream) - 1
 
 
+@pytest.fixture(scope="module")
+def systems(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str, bytes]]]:
+    """Services and records, as JSON, of a simulated shop (requests) and of the system MELT
+    (metrics), in order of time."""
+    found = {}
+    for kind, system in (("requests", "shop"), ("metrics", "melt")):
+        folder = tmp_path_factory.mktemp(system)
+        given = ["--system", system, "--services", "8", "--out", str(folder), "--no-labels"]
+        assert mad(["simulate", *given]) == 0
+        with (folder / f"{kind}.csv").open() as file:
+            records = list(csv.DictReader(file))
+        for one in records:
+            for name in {"latency_ms", "value"} & set(one):
+                one[name] = float(one[name])  # type: ignore[assignment]
+        found[kind] = [(one["service"], json.dumps(one).encode()) for one in records]
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("kind", ["requests", "metrics"])
+def test_partitions_with_owners_that_end_give_the_answer_of_one_pipeline(
+    systems: dict[str, list[tuple[str, bytes]]], kind: str, count: int
+) -> None:
+    records = systems[kind]
+    alone = _core.EnginePipeline()
+    updates = [alone.ingest(b"\n".join(body for _, body in records), kind)]
+    at = (alone.newest or 0) + 30 * MINUTE
+    updates.append(alone.advance(at))
+    services = sorted({service for service, _ in records})
+    all_topics = []
+    for number in range(count):
+        of = [body for service, body in records if services.index(service) % count == number]
+        stream = [Message(offset, body) for offset, body in enumerate(of)]
+        topics = Topics()
+        topics.until = 4
+        place = replace(PLACE, kind=kind, number=number)
+        with pytest.raises(SourceUnavailable):
+            run_until(partition(topics, place), stream, at)
+        topics.until = 10**9
+        run_until(partition(topics, place), stream, at)
+        all_topics.append(topics)
+    for table in ("rows", "services"):
+        expected = {row[:3]: row for one in updates for row in getattr(one, table)()}
+        found = {tuple(row[:3]): tuple(row) for one in all_topics for row in one.of(table)}
+        assert found == expected
+        assert bool(found) == (kind == "requests")
+    # place, times, severity and state; the culprit may be a service of another partition
+    newest = {row[0]: row[2:8] for one in updates for row in one.incidents()}
+    incidents = {row[0]: tuple(row[2:8]) for one in all_topics for row in one.of("incidents")}
+    assert incidents == newest != {}
+    blocks = [(at, body) for one in updates for at, _, _, body in one.points()]
+    sent = [(at, b64decode(body)) for one in all_topics for at, _, _, body in one.of("points")]
+    assert points_of(sent) == points_of(blocks)
+    assert bool(sent) == (kind == "metrics")
+
+
+def points_of(blocks: list[tuple[int, bytes]]) -> dict[int, list[str]]:
+    """The points of each time."""
+    of: dict[int, list[bytes]] = {}
+    for at, body in blocks:
+        of.setdefault(at, []).append(body)
+    return {at: _core.stored_points(bodies) for at, bodies in of.items()}
+
+
+def run_until(owner: GroupPartition, stream: list[Message], at: int) -> None:
+    """Judges a stream with sendings and saves, and closes its steps."""
+    while owner.position < len(stream):
+        owner.take(stream[owner.position : owner.position + 150])
+        if not owner.is_replaying:
+            (owner.save if owner.position % 4 else owner.send)()
+    owner._ticks.append([owner.position, at])
+    owner._tick(at)
+    owner.save()
+
+
+def save_record(number: int, previous: int, *, entities: int) -> SaveRecord:
+    """The record of a save whose global part has one chunk."""
+    return SaveRecord(
+        of="mad-group.requests",
+        number=number,
+        previous=previous,
+        position=10 * number,
+        seq=number,
+        chunks=1,
+        entities=entities,
+        incidents=0,
+    )
+
+
 def test_a_save_that_was_cut_off_changes_nothing() -> None:
     saved = SavedState()
 
@@ -169,17 +263,7 @@ def test_a_save_that_was_cut_off_changes_nothing() -> None:
         for key, value in parts.items():
             saved.take(key, number, value)
         if ends:
-            record = SaveRecord(
-                of="mad-group.requests",
-                number=number,
-                previous=previous,
-                position=10 * number,
-                seq=number,
-                chunks=1,
-                entities=1,
-                incidents=0,
-            )
-            saved.take("save", number, record_of(record))
+            saved.take("save", number, record_of(save_record(number, previous, entities=1)))
 
     save(1, 0, {"g0": b"one", "e7": b"seven"}, ends=True)
     save(2, 1, {"g0": b"two", "e8": b"eight"}, ends=False)
@@ -198,32 +282,13 @@ def test_a_compacted_topic_gives_the_same_state() -> None:
     saved.take("e7", 1, b"seven")
     saved.take("e8", 4, b"eight")
     saved.take("g0", 6, b"six")
-    record = SaveRecord(
-        of="mad-group.requests",
-        number=6,
-        previous=4,
-        position=60,
-        seq=6,
-        chunks=1,
-        entities=2,
-        incidents=0,
-    )
-    saved.take("save", 6, record_of(record))
+    saved.take("save", 6, record_of(save_record(6, 4, entities=2)))
     assert saved.state() == (b"six", [(7, b"seven"), (8, b"eight")], [])
 
 
 def test_missing_parts_and_other_versions_are_found() -> None:
     saved = SavedState()
-    record = SaveRecord(
-        of="mad-group.requests",
-        number=1,
-        previous=0,
-        position=1,
-        seq=1,
-        chunks=1,
-        entities=1,
-        incidents=0,
-    )
+    record = save_record(1, 0, entities=1)
     saved.take("g0", 1, b"one")
     saved.take("save", 1, record_of(record))
     with pytest.raises(StateError, match="0 of 1 entities"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import os
+import random
 import signal
 import sqlite3
 import time
@@ -103,9 +105,10 @@ class Fleet:
         return {key: row for key, row in found.items() if key[0] < END}
 
     def incidents(self, name: str) -> dict[str, tuple[Any, ...]]:
-        """The JSON of each incident that opened before the last minutes, by its id."""
+        """Place, times, severity and state of each incident that opened before the last minutes, by
+        its id."""
         with contextlib.closing(sqlite3.connect(self._folder / name / "mad.db")) as db:
-            columns = "id, data"
+            columns = "id, service, endpoint, start, end, severity, status"
             found = db.execute(f"SELECT {columns} FROM incidents WHERE start < ?", (END,))
             return {row[0]: row[1:] for row in found}
 
@@ -287,3 +290,24 @@ def test_faults_of_topics_are_named(fleet: Fleet) -> None:
     fleet.peer.create("two", 2)
     with pytest.raises(SourceUnavailable, match="topic two has 2 partitions, requests has 4"):
         make_topics(options, {"two": {}}, "requests")
+
+
+def test_members_that_are_killed_at_random_lose_and_repeat_nothing(
+    fleet: Fleet, shop: list[tuple[int, int, bytes]]
+) -> None:
+    """Another member starts for each that is killed. MAD_KILLS is the number of kills."""
+    chance = random.Random(int(os.environ.get("MAD_SEED", "7")))
+    kills = int(os.environ.get("MAD_KILLS", "4"))
+    members = [fleet.member(f"member-{number}") for number in range(3)]
+    until(shared(*members), lambda: [positions(one) for one in members])
+    size = -(-len(shop) // (kills + 1))
+    for kill in range(kills):
+        fleet.write(shop[kill * size : (kill + 1) * size])
+        time.sleep(chance.uniform(0.0, 2.0))
+        members.pop(chance.randrange(len(members))).kill()
+        members.append(fleet.member(f"new-{kill}"))
+        if chance.random() < 0.7:
+            time.sleep(chance.uniform(0.0, 12.0))
+    fleet.write(shop[kills * size :])
+    until(lambda: positions(*members) == ends(shop), lambda: positions(*members))
+    assert_equal_to_one_process(fleet, fleet.view(), shop)
