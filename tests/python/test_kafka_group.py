@@ -21,6 +21,7 @@ from mad.config import Config
 from mad.engine import Engine
 from mad.engine.alerts import Route
 from mad.engine.intake import RecentIntake
+from mad.engine.judge import Poisoned
 from mad.engine.source_contract import START, requests
 from mad.errors import StateError
 from mad.group.partition import GroupPartition, Place
@@ -296,6 +297,53 @@ def test_missing_parts_and_other_versions_are_found() -> None:
     newer = json.dumps({**json.loads(record_of(record)), "version": 2}).encode()
     with pytest.raises(StateError, match="version"):
         SavedState().take("save", 1, newer)
+
+
+class Failing:
+    """A pipeline that fails at a record with the latency 12345."""
+
+    def __init__(self, pipeline: _core.EnginePipeline) -> None:
+        self._pipeline = pipeline
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pipeline, name)
+
+    def ingest(self, body: bytes, *given: Any, **named: Any) -> Any:
+        if b'"latency_ms": 12345' in body:
+            raise RuntimeError("a fault of the core")
+        return self._pipeline.ingest(body, *given, **named)
+
+
+def test_a_message_that_makes_the_core_fail_is_set_aside(stream: list[Message]) -> None:
+    wrong = {7_777, 7_778, 25_000}
+    records = [json.loads(stream[number].value()) for number in sorted(wrong)]
+    bad = [json.dumps({**record, "latency_ms": 12345}).encode() for record in records]
+    changed = list(stream[:40_000])
+    for number, body in zip(sorted(wrong), bad, strict=True):
+        changed[number] = Message(number, body)
+    topics, failures = Topics(), 0
+    while True:
+        owner = partition(topics)
+        pipeline: Any = Failing(owner._judge.pipeline)
+        owner._judge.pipeline = pipeline
+        try:
+            run(owner, changed)
+        except Poisoned:
+            failures += 1
+            assert failures < 10
+        else:
+            break
+    # 7,777 and 7,778 are in one batch, which is judged one by one
+    assert failures == 5
+    assert topics.saved().poison.skipped == sorted(wrong)
+    assert owner.faults() == [
+        "requests/0: 3 messages could not be judged and were set aside; the newest is at offset "
+        "25000"
+    ]
+    expected = Topics()
+    # without any body, as a tombstone has none
+    run(partition(expected), [Message(n, b"") if n in wrong else m for n, m in enumerate(changed)])
+    assert topics.rows() == expected.rows()
 
 
 def test_a_large_global_part_is_cut_into_chunks(stream: list[Message]) -> None:

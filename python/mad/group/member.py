@@ -92,8 +92,8 @@ class KafkaGroup:
         self.partitions: dict[int, GroupPartition] = {}
         #: Why no broker can be reached; empty while one can.
         self._fault = ""
-        #: Messages that were lost since the start.
-        self.faults: list[str] = []
+        #: Messages that were deleted before they were read, since the start.
+        self._deleted: list[str] = []
         #: Counts of the partitions that were given away.
         self._past = [0, 0, 0]
 
@@ -179,6 +179,11 @@ class KafkaGroup:
                 sums[place] += count
         return sums[0], sums[1], sums[2]
 
+    def faults(self) -> list[str]:
+        """Messages that were deleted before they were read, and those that were set aside."""
+        aside = [text for one in list(self.partitions.values()) for text in one.faults()]
+        return [*self._deleted, *aside]
+
     def positions(self) -> dict[str, int]:
         """The offset of the next message of each partition."""
         return {one.place.name: one.position for one in list(self.partitions.values())}
@@ -237,7 +242,7 @@ class KafkaGroup:
         if saved.save is not None and saved.save.position < oldest:
             last = oldest - 1
             text = f"messages {saved.save.position} to {last} were deleted before they were read"
-            self.faults.append(f"{place.name}: {text}")
+            self._deleted.append(f"{place.name}: {text}")
             log.error("%s: %s", place.name, text)
         self.partitions[number] = partition = GroupPartition(
             place,
@@ -339,8 +344,8 @@ class GroupRunner:
         return 0.0 if since is None else monotonic() - since
 
     def faults(self) -> list[str]:
-        """Messages that were lost since the start."""
-        return list(self.source.faults)
+        """Messages that were deleted before they were read, and those that were set aside."""
+        return self.source.faults()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

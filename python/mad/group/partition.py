@@ -14,10 +14,11 @@ from mad.config import Config
 from mad.engine.alerts import AlertLog
 from mad.engine.clock import LATEST, SECOND, EventClock
 from mad.engine.intake import RecentIntake
-from mad.engine.judge import Judge
+from mad.engine.judge import Judge, Poisoned
 from mad.engine.stats import EngineStats
 from mad.errors import MissingExtraError, StateError
 from mad.group.saved import (
+    POISON,
     SAVE,
     SENT,
     PartKeys,
@@ -107,6 +108,8 @@ class GroupPartition:
         clock.observe(pipeline.clock)
         self._judge = Judge(config, pipeline, EngineStats(), clock, intake, alerts=AlertLog())
         self._number = saved.number
+        self._poison = saved.poison
+        self._skipped = frozenset(saved.poison.skipped)
         self._keys = PartKeys()
         if state is not None:
             self._keys.entities = {id for id, _ in state[1]}
@@ -129,14 +132,32 @@ class GroupPartition:
     def take(self, messages: Sequence[Message]) -> None:
         """Judges messages that follow those before. Raises `SourceUnavailable` and `Poisoned`."""
         for piece in self._pieces(messages):
+            first = piece[0].offset() or 0
+            if first in self._skipped:
+                self.unreadable += not self.is_replaying
+                self.position = first + 1
+                self._is_changed = True
+                continue
             pairs = [(one.value(), (one.offset() or 0) + 1) for one in piece]
             marks = [(self.place.name, after) for _, after in pairs]
             payloads = [value for value, _ in pairs]
-            self._take(joined(payloads, marks, self.place.kind, self.place.format))
+            try:
+                self._take(joined(payloads, marks, self.place.kind, self.place.format))
+            except Poisoned as poisoned:
+                self._mark(first, pairs[-1][1], poisoned)
+                raise
             self.position = pairs[-1][1]
             self._is_changed = True
             if self._is_much():
                 self.send()
+
+    def faults(self) -> list[str]:
+        """A sentence about messages that were set aside."""
+        if not self._skipped:
+            return []
+        newest = self._poison.skipped[-1]
+        text = f"{len(self._skipped)} messages could not be judged and were set aside"
+        return [f"{self.place.name}: {text}; the newest is at offset {newest}"]
 
     def work(self, *, is_at_end: bool, is_ticking: bool) -> None:
         """Sends results, saves the state and advances event time, as far as they are due."""
@@ -192,6 +213,16 @@ class GroupPartition:
         self._is_changed = self._news = False
         self._saved_at = self._sent_at = monotonic()
 
+    def _mark(self, first: int, end: int, poisoned: Poisoned) -> None:
+        """Writes that messages made the pipeline fail, so that the next owner judges them one by
+        one, and sets the one aside at which it fails again."""
+        log.error("%s: messages %d to %d: %s", self.place.name, first, end - 1, poisoned)
+        self._number += 1
+        record = record_of(self._poison.after(first, end))
+        self._writer.write(
+            [(self.place.state_topic, self.place.number, POISON, record)], self._number
+        )
+
     def _results(self) -> Iterator[Written]:
         writes, self._judge.writes = self._judge.writes, TableWrites()
         for body in messages_of(writes, self.place.name, self._number):
@@ -204,7 +235,8 @@ class GroupPartition:
         for message in messages:
             offset = message.offset() or 0
             is_full = len(piece) >= _MESSAGES or size + len(message) > _BYTES
-            if piece and (is_full or offset >= bound or self.place.format == "arrow"):
+            is_alone = self.place.format == "arrow" or self._is_careful(offset)
+            if piece and (is_full or offset >= bound or is_alone):
                 yield piece
                 piece, size = [], 0
             if offset >= bound:
@@ -215,6 +247,11 @@ class GroupPartition:
             size += len(message)
         if piece:
             yield piece
+
+    def _is_careful(self, offset: int) -> bool:
+        """Whether a message is judged alone. The one after a message alone begins a batch too."""
+        first, end = self._poison.careful
+        return first <= offset <= end or offset in self._skipped or offset - 1 in self._skipped
 
     def _bound(self) -> float:
         return self._sent_to if self.is_replaying else inf

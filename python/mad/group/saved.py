@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
 from mad.errors import StateError
@@ -14,8 +14,12 @@ from mad.journal.parts import Delta
 VERSION = 1
 #: Bytes of a part of the state in one message.
 CHUNK = 500_000
+#: Offsets of messages set aside that a state keeps, the newest.
+MOST_SKIPPED = 1_000
 #: Keys of the records that end a save, and a sending of results.
 SAVE, SENT = "save", "sent"
+#: Key of the record of messages at which judging failed.
+POISON = "poison"
 
 #: A key and its value; None deletes it.
 Keyed: TypeAlias = tuple[str, bytes | None]
@@ -53,7 +57,24 @@ class SentRecord:
     version: int = VERSION
 
 
-def record_of(record: SaveRecord | SentRecord) -> bytes:
+@dataclass(frozen=True, kw_only=True)
+class PoisonRecord:
+    """Messages at which judging failed in a way that ended the pipeline."""
+
+    #: Messages from the first offset to before the second are judged one by one.
+    careful: tuple[int, int] = (0, 0)
+    #: Offsets of messages that are set aside.
+    skipped: list[int] = field(default_factory=list)
+    version: int = VERSION
+
+    def after(self, first: int, end: int) -> PoisonRecord:
+        """The record after a failure at the messages from `first` to before `end`."""
+        if end - first > 1:
+            return replace(self, careful=(first, end))
+        return replace(self, skipped=[*self.skipped, first][-MOST_SKIPPED:])
+
+
+def record_of(record: SaveRecord | SentRecord | PoisonRecord) -> bytes:
     """A record as the value of its message."""
     return json.dumps(asdict(record)).encode()
 
@@ -70,6 +91,7 @@ class SavedState:
     number: int = 0
     save: SaveRecord | None = None
     sent: SentRecord | None = None
+    poison: PoisonRecord = field(default_factory=PoisonRecord)
     #: The parts in effect.
     parts: dict[str, bytes] = field(default_factory=dict)
     _waiting: dict[str, tuple[int, bytes | None]] = field(default_factory=dict)
@@ -82,6 +104,8 @@ class SavedState:
             self._apply(self.save)
         elif key == SENT and value is not None:
             self.sent = SentRecord(**_read(value))
+        elif key == POISON and value is not None:
+            self.poison = PoisonRecord(**_read(value))
         else:
             self._waiting[key] = number, value
 
