@@ -16,6 +16,8 @@ from mad import _core
 
 MOST_JSON, MOST_TABLE = 16 << 20, 512 << 20
 """Bytes of a truth in JSON, which is read at once, and of a table with labels, decompressed."""
+#: Labels of most records, none of which is anomalous, as text.
+_NORMAL = frozenset({"False", "false", "0", "0.0", "", "None", "nan", "<NA>"})
 _LABELS = ("is_anomaly", "artificial_anomaly", "anomaly", "label")
 _NAMES = ("service", "endpoint", "operation", "metric", "body", "kind")
 _TIMES = ("timestamp", "bucket_ts", "start", "time")
@@ -103,15 +105,15 @@ def _label(table: Any) -> str | None:
 
 def _labelled(table: Any) -> bytes:
     """The labelled rows of a table as CSV."""
-    import numpy as np
-
     label = _label(table)
     columns = {
         name: list(table[name])
         for name in (*_TIMES, *_NAMES, label)
         if name is not None and name in table
     }
-    wanted = np.flatnonzero(np.asarray(columns[label or ""], dtype=bool)).tolist()
+    labels = map(str, columns[label or ""])
+    # the core reads the labels of the others, and refuses unknown ones
+    wanted = [row for row, text in enumerate(labels) if text not in _NORMAL]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)

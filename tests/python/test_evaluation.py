@@ -145,6 +145,46 @@ def test_values_that_are_no_truth_are_refused(shop: tuple[Path, mad.Report]) -> 
             mad.evaluate(shop[1], truth)
 
 
+LABELS = {
+    "true": ["true", "True", "1", "1.0", "yes", True, 1, 1.0],
+    "false": ["false", "FALSE", "0", "0.0", "no", "", False, 0, 0.0, None, float("nan")],
+}
+
+
+@pytest.mark.parametrize(
+    "label, is_anomaly",
+    [(label, truth == "true") for truth, labels in LABELS.items() for label in labels],
+)
+def test_labels_have_the_forms_of_other_programs(
+    shop: tuple[Path, mad.Report], label: object, is_anomaly: bool, tmp_path: Path
+) -> None:
+    """Other programs write booleans as numbers, and pandas as floats where some are missing."""
+    _, report = shop
+    columns = {
+        "timestamp": ["2026-01-06T10:50:00Z"],
+        "service": ["payments"],
+        "endpoint": ["/pay"],
+        "is_anomaly": [label],
+    }
+    path = tmp_path / "truth.csv"
+    pd.DataFrame(columns).to_csv(path, index=False)
+    for truth in (columns, pd.DataFrame(columns), path):
+        found = mad.evaluate(report, truth)["incidents"]
+        assert found["found"] + found["missed"] == int(is_anomaly)
+
+
+@pytest.mark.parametrize("label", ["maybe", 2, -1, "anomaly", float("inf")])
+def test_unknown_labels_are_refused(
+    shop: tuple[Path, mad.Report], label: object, tmp_path: Path
+) -> None:
+    _, report = shop
+    columns = {"timestamp": ["2026-01-06T10:50:00Z"], "service": ["a"], "label": [label]}
+    pd.DataFrame(columns).to_csv(tmp_path / "truth.csv", index=False)
+    for truth in (columns, tmp_path / "truth.csv"):
+        with pytest.raises(ValueError, match="expected true, false, 1 or 0"):
+            mad.evaluate(report, truth)
+
+
 def test_labels_of_a_world_are_read_as_written() -> None:
     made = mad.simulate.world("api", seed=2)
     rows = list(csv.DictReader(io.StringIO(made.files["requests.csv"].decode())))

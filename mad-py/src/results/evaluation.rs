@@ -187,8 +187,7 @@ fn labels(chunks: &Bound<'_, PyAny>) -> PyResult<String> {
     };
     let mut records = Vec::new();
     while file.next()? {
-        let is_anomaly = file.text(label);
-        if is_anomaly.eq_ignore_ascii_case("true") || is_anomaly == "1" {
+        if is_anomalous(label, file.text(label))? {
             let text = file.text(time);
             let at = Timestamp::parse(text, ZonePolicy::Offset(0))
                 .map_err(|error| value_error(format!("{time} = {text:?}: {error}")))?;
@@ -197,6 +196,19 @@ fn labels(chunks: &Bound<'_, PyAny>) -> PyResult<String> {
     }
     let records = records.iter().map(|(service, endpoint, at)| (&**service, &**endpoint, *at));
     Truth::from_labels(records, kind).to_json().map_err(|error| to_py(&error))
+}
+
+/// Whether a label says that a record is anomalous. An empty label says that it is not.
+fn is_anomalous(column: &str, text: &str) -> PyResult<bool> {
+    let label = text.trim();
+    let is_one_of = |words: [&str; 3]| words.iter().any(|word| label.eq_ignore_ascii_case(word));
+    match label.parse::<f64>() {
+        _ if is_one_of(["true", "yes", "t"]) => Ok(true),
+        _ if label.is_empty() || is_one_of(["false", "no", "f"]) => Ok(false),
+        Ok(1.0) => Ok(true),
+        Ok(number) if number == 0.0 || number.is_nan() => Ok(false),
+        _ => Err(value_error(format!("{column} = {text:.100?}; expected true, false, 1 or 0"))),
+    }
 }
 
 /// An evaluator of rows with a step.
