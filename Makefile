@@ -202,6 +202,7 @@ bench-page: $(VENV)/.installed $(VENV)/.tested ## measure the live page in Chrom
 bench-sources: $(VENV)/.installed $(VENV)/.tested ## measure the receivers of OpenTelemetry and Prometheus, Kafka, and access logs
 	$(BIN)/python benches/sources.py
 	$(BIN)/python benches/kafka.py
+	$(BIN)/python benches/kafka_group.py
 	$(BIN)/python benches/access_log.py
 
 pictures: $(VENV)/.installed $(VENV)/.tested ## render the pictures of the README and the docs

@@ -224,6 +224,32 @@ def test_partitions_with_owners_that_end_give_the_answer_of_one_pipeline(
     assert bool(sent) == (kind == "metrics")
 
 
+@pytest.mark.parametrize("kind", ["logs", "spans"])
+def test_log_lines_and_failed_calls_reach_the_tables_of_a_view(kind: str, tmp_path: Path) -> None:
+    stream = []
+    for number in range(600):
+        at = (START + timedelta(seconds=number)).isoformat()
+        named = {"trace_id": f"trace-{number}", "service": "shop"}
+        if kind == "logs":
+            record = {"timestamp": at, "level": "error", "body": f"no answer {number}", **named}
+        else:
+            call = {"span_id": f"span-{number}", "operation": "pay", "duration_ms": 5.0}
+            record = {"start": at, "status": "error", **call, **named}
+        stream.append(Message(number, json.dumps(record).encode()))
+    topics = Topics()
+    owner = partition(topics, replace(PLACE, kind=kind))
+    run_until(owner, stream, round(START.timestamp()) * 10**9 + 30 * MINUTE)
+    assert owner.records == 600
+    bodies = [body or b"" for topic, _, _, body in topics.committed if topic == "results"]
+    submitted(tmp_path, bodies, save=True)
+    columns = "service, body" if kind == "logs" else "service, span_id"
+    name = "log_lines" if kind == "logs" else "failures"
+    found = table(tmp_path, f"SELECT {columns} FROM {name} ORDER BY at")
+    text = "no answer" if kind == "logs" else "span"
+    joint = " " if kind == "logs" else "-"
+    assert found == [("shop", f"{text}{joint}{number}") for number in range(600)]
+
+
 def points_of(blocks: list[tuple[int, bytes]]) -> dict[int, list[str]]:
     """The points of each time."""
     of: dict[int, list[bytes]] = {}
