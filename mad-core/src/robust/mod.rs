@@ -1,9 +1,10 @@
-//! Exact robust statistics: pure functions on slices, and a rolling window with state.
+//! Robust statistics: pure functions on slices, and a rolling window with state.
 //!
 //! * [`RollingMad`]: median and median absolute deviation (MAD) of the last `w` values, exact, in
 //!   about 80 ns a value at `w` = 240.
 //! * [`median`], [`mad`], [`quantile`], [`modified_z`] and others: the same over whole arrays.
 //! * [`rolling_mad`], [`rolling_z`]: the rolling window run over an array.
+//! * [`QuantileSketch`]: quantiles of values that are split over shards.
 //! * [`normal_log10_sf`], [`student_t_log10_sf`], [`beta_binomial_log10_sf`]: how improbable a value
 //!   is, as the logarithm of a tail probability.
 //!
@@ -18,6 +19,7 @@ mod beta_binomial;
 mod ln_factorial;
 mod ranked;
 mod rolling;
+mod sketch;
 mod sorted;
 mod tail;
 
@@ -29,6 +31,7 @@ pub use beta_binomial::beta_binomial_log10_sf;
 pub(crate) use ln_factorial::ln_factorial;
 pub(crate) use ranked::Ranked;
 pub use rolling::RollingMad;
+pub use sketch::QuantileSketch;
 pub use sorted::quantile_sorted;
 pub(crate) use sorted::{mad_sorted, median_sorted};
 pub use tail::{LOG10_SF_MIN, normal_log10_sf, student_t_log10_sf};
