@@ -115,6 +115,11 @@ mod _core {
     #[pymodule_export]
     use super::stages::mad_scorer::{MadScorer, Score};
     #[pymodule_export]
+    use super::stages::partition::{
+        StepSketches, partition_combine, partition_config, partition_judge, partition_plan,
+        partition_survey,
+    };
+    #[pymodule_export]
     use super::stages::pipeline::Pipeline;
     #[pymodule_export]
     use super::stages::rank_culprits::rank_culprits;

@@ -45,6 +45,7 @@ __all__ = [
     "ShopSimulation",
     "SilenceScorer",
     "SlopeScorer",
+    "StepSketches",
     "Table",
     "Telemetry",
     "TemplateExplainer",
@@ -78,6 +79,11 @@ __all__ = [
     "kinds_of_format",
     "modified_z",
     "own_share",
+    "partition_combine",
+    "partition_config",
+    "partition_judge",
+    "partition_plan",
+    "partition_survey",
     "rank_culprits",
     "rank_traces",
     "reference_detect",
@@ -185,6 +191,76 @@ def detect(
 
 def check_scorers(names: Sequence[str]) -> None:
     """Checks the names of methods. Raises ValueError for a name or a weight that is not valid."""
+
+def partition_survey(
+    name: str,
+    config: _Config = None,
+    *,
+    requests: Any | None = None,
+    metrics: Any | None = None,
+    spans: Any | None = None,
+    logs: Any | None = None,
+    changes: Any | None = None,
+    edges: Any | None = None,
+) -> bytes:
+    """Looks at the times of the records of one partition; returns them as bytes for
+    `partition_plan`."""
+
+def partition_config(surveys: Sequence[bytes], config: _Config = None) -> str | None:
+    """The settings that fit a short recording, as JSON; None where those in use fit."""
+
+def partition_plan(
+    surveys: Sequence[bytes], config: _Config = None, partitions: Sequence[str] | None = None
+) -> bytes:
+    """The plan of all partitions as bytes, from their surveys; `partitions` are the names of the
+    partitions where the surveys are of other pieces."""
+
+def partition_judge(
+    plan: bytes,
+    name: str,
+    *,
+    requests: Any | None = None,
+    metrics: Any | None = None,
+    spans: Any | None = None,
+    logs: Any | None = None,
+    changes: Any | None = None,
+    edges: Any | None = None,
+) -> bytes:
+    """Judges one partition by a plan; returns its part as bytes for `partition_combine`."""
+
+def partition_combine(plan: bytes, parts: Sequence[bytes]) -> Report:
+    """Combines the parts of all partitions of a plan into the report of the whole input."""
+
+@final
+class StepSketches:
+    """Counts of requests by service, endpoint and step, which merge in any order. It is for one
+    endpoint with too many requests for one process: each shard counts its own.
+
+    Counts, extremes and means are exact. Percentiles are at most 0.2 % from the exact ones, and
+    their rank is at most the share of requests that lie within 0.2 % of one latency from the wanted
+    one. The rows have no share of slow requests, statuses, versions or hosts. Sketches can be
+    pickled and copied.
+
+    Records that cannot be read are left out.
+
+    >>> import mad
+    >>> requests = {
+    ...     "timestamp": ["2026-01-06T10:00:05Z", "2026-01-06T10:00:20Z", "2026-01-06T10:01:02Z"],
+    ...     "service": ["shop", "shop", "shop"],
+    ...     "endpoint": ["/pay", "/pay", "/pay"],
+    ...     "status_code": [200, 500, 200],
+    ...     "latency_ms": [40.0, 60.0, 45.0],
+    ... }
+    >>> merged = mad.StepSketches(requests).merge(mad.StepSketches(requests))
+    >>> merged.rows().to_table()["req_count"].tolist()
+    [4, 2]
+    """
+
+    def __new__(cls, requests: Any, config: _Config = None) -> StepSketches: ...
+    def merge(self, other: StepSketches) -> StepSketches:
+        """The counts of both. ValueError for steps of different lengths."""
+    def rows(self) -> Rows:
+        """The rows by time, for `RowScorer` and the stages after it."""
 
 def json_lines(body: bytes) -> bytes: ...
 def columns_of(kind: str) -> tuple[list[str], list[str]]:

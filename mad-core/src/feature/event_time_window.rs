@@ -177,6 +177,11 @@ impl<A: Accumulator> EventTimeWindow<A> {
         self.clock.raise(watermark);
     }
 
+    /// The same input had records elsewhere, see [`WindowClock::reached`].
+    pub fn reached(&mut self, newest: Option<Timestamp>, reading: Option<Timestamp>) {
+        self.clock.reached(newest, reading);
+    }
+
     /// The open steps.
     pub fn open(&self) -> impl Iterator<Item = &A> {
         self.open.values()

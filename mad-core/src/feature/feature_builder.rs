@@ -440,6 +440,15 @@ impl FeatureBuilder {
         self.requests.newest()
     }
 
+    /// The same bounded input had records elsewhere: for requests, metrics and logs the newest time of
+    /// all of them that were not delayed, and their newest reading.
+    pub(crate) fn reached(&mut self, ends: [(Option<Timestamp>, Option<Timestamp>); 3]) {
+        let [requests, metrics, logs] = ends;
+        self.requests.reached(requests.0, requests.1);
+        self.metrics.reached(metrics.0, metrics.1);
+        self.logs.reached(logs.0, logs.1);
+    }
+
     /// Counts of the records that were taken.
     pub fn counts(&self) -> FeatureCounts {
         let Self { requests, metrics, logs, .. } = self;

@@ -1,10 +1,12 @@
 //! The figures of a row of requests.
 
+use serde::{Deserialize, Serialize};
+
 use super::StatusCounts;
 use crate::series::{Sample, Signal};
 
 /// Figures of a row of requests that are shown but not judged as signals.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RequestFacts {
     /// Requests.
     pub requests: u64,

@@ -37,11 +37,12 @@ impl RowKind {
 
 /// The part of a row that does not depend on its signals. Heads are compared without the place of
 /// their rows in a buffer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct RowHead {
     /// Start of the step. A metric keeps its own time.
     pub at: Timestamp,
     /// Length of the step. For metrics, the step of the row's first series as known by then.
+    #[serde(with = "crate::time::nanoseconds")]
     pub step: Duration,
     /// The entity.
     pub entity: EntityId,
@@ -54,10 +55,12 @@ pub struct RowHead {
     /// ends within it: the number of requests in a part of a step is no evidence.
     pub whole: bool,
     /// Where the row's samples begin in the buffer.
+    #[serde(skip)]
     pub(super) first: u32,
     /// How many samples the row has.
     pub(super) len: u16,
     /// Where the row's request facts are in the buffer, [`NO_FACTS`] if it has none.
+    #[serde(skip)]
     pub(super) facts: u32,
 }
 

@@ -257,6 +257,13 @@ impl<T> WindowClock<T> {
         }
     }
 
+    /// The same input had records elsewhere: `newest` is the newest time of all of them that were not
+    /// delayed, and `reading` their newest reading.
+    pub fn reached(&mut self, newest: Option<Timestamp>, reading: Option<Timestamp>) {
+        self.newest = self.newest.max(newest);
+        self.sorted = self.sorted.max(reading);
+    }
+
     /// The watermark that a sorted file of the same records would have: the newest reading of a
     /// right source, less the lateness.
     pub fn of_sorted(&self) -> Timestamp {

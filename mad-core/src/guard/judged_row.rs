@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 /// assert!(!row.verdict.is_anomaly);
 /// # Ok::<(), mad_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JudgedRow {
     /// The entity.
     pub entity: Arc<Entity>,

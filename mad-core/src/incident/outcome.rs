@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::history::FlaggedRow;
 use crate::series::EntityId;
 use crate::time::Timestamp;
 
 /// The outcome of judging one row of any signals.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum RowOutcome {
     /// The row raises an alarm: it joins an open incident or can open one.
     Alarm(FlaggedRow),
@@ -23,6 +25,7 @@ pub enum RowOutcome {
         /// Start of the step.
         at: Timestamp,
         /// Length of the step.
+        #[serde(with = "crate::time::nanoseconds")]
         step: Duration,
         /// `-log10 p` of the row.
         neg_log10_p: f64,

@@ -13,7 +13,7 @@ use super::judge::Judge;
 use super::names::Names;
 use crate::config::PipelineConfig;
 use crate::error::Error;
-use crate::feature::{EntityCursor, LogCursor, ServiceRoutes, StepFinder};
+use crate::feature::{EntityCursor, LogCursor, ServiceLogs, ServiceRoutes, StepFinder};
 use crate::incident::OpenState;
 use crate::series::{Entity, EntityId};
 
@@ -92,6 +92,52 @@ impl EntityExport {
         self.learnt.series.len()
     }
 
+    /// The log templates of a service.
+    pub fn templates(&self) -> Option<&ServiceLogs> {
+        self.learnt.logs.first().map(|(_, logs)| &**logs)
+    }
+
+    /// Whether it has the rows of a service across its endpoints.
+    pub fn is_whole_service(&self, entity: &Entity) -> bool {
+        entity.is_service() && self.learnt.rows.is_some()
+    }
+
+    /// Whether nothing was learnt.
+    pub fn is_empty(&self) -> bool {
+        self.learnt.is_empty()
+    }
+
+    /// The names of its series of metrics.
+    pub fn metrics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.learnt.series.iter().map(|series| &series.id.metric)
+    }
+
+    /// Puts all but the open incident into the parts of a pipeline that knows the entity by this id.
+    pub fn put_learnt(
+        self,
+        id: EntityId,
+        entity: &Entity,
+        names: &mut Names,
+        (ingest, judge): (&mut Ingest, &mut Judge),
+    ) {
+        if self.is_retired {
+            names.entities.retire(id);
+        }
+        if let Some(routes) = self.routes {
+            ingest.set_routes(&entity.service, routes);
+        }
+        judge.put_exported(id, self.learnt.rows.map(|state| Box::new(state.into_owned())));
+        ingest.set_cursors(id, self.cursor, self.last_log);
+        for (_, logs) in self.learnt.logs {
+            ingest.set_templates(id, logs.into_owned());
+        }
+        for SeriesPart { id: NamedSeries { metric, step }, state, .. } in self.learnt.series {
+            let Some(series) = names.series.find(id, &metric) else { continue };
+            judge.put_series(series, state.map(|state| Box::new(state.into_owned())));
+            ingest.set_step(series, step);
+        }
+    }
+
     /// Puts the state into the parts of a pipeline under a name. Returns the id of the entity.
     pub fn put(
         self,
@@ -99,8 +145,8 @@ impl EntityExport {
         names: &mut Names,
         (ingest, judge, incidents): (&mut Ingest, &mut Judge, &mut IncidentLog),
     ) -> EntityId {
+        let is_whole_service = self.is_whole_service(entity);
         let EntityPart { rows, recent, series, logs } = self.learnt;
-        let is_whole_service = entity.is_service() && rows.is_some();
         let id = if is_whole_service {
             names.entities.service(&entity.service)
         } else {

@@ -15,6 +15,12 @@ pub(super) const GLOBAL: [u8; 8] = *b"MADGLOBL";
 pub(super) const PIECE: [u8; 8] = *b"MADPIECE";
 /// Magic of the part of a closed incident in a delta checkpoint.
 pub(super) const INCIDENT: [u8; 8] = *b"MADINCID";
+/// Magic of the survey of a partition.
+pub(super) const SURVEY: [u8; 8] = *b"MADSURVY";
+/// Magic of a plan of partitions.
+pub(super) const PLAN: [u8; 8] = *b"MADPLAN1";
+/// Magic of a judged partition.
+pub(super) const PART: [u8; 8] = *b"MADSHARD";
 /// Version of the payload. A reader knows all versions up to its own.
 const VERSION: u32 = 1;
 /// Length of the envelope in bytes: magic, version, length, checksum.
@@ -50,6 +56,9 @@ fn name_of(magic: &[u8; 8]) -> &'static str {
         GLOBAL => "global part of a state",
         PIECE => "entity part of a state",
         INCIDENT => "incident part of a state",
+        SURVEY => "survey of a partition",
+        PLAN => "plan of partitions",
+        PART => "part of a judged partition",
         _ => "state",
     }
 }

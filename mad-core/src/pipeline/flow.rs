@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::first_stage::Stage;
 use super::view::Shared;
 use super::{Pipeline, Update};
 use crate::feature::{Row, RowBuffer, RowKind};
@@ -55,6 +56,10 @@ impl Pipeline {
         if !self.ingest.has_closed() {
             return;
         }
+        if matches!(self.stage, Stage::First(_)) {
+            self.drain_first(partition, update);
+            return;
+        }
         let closed = self.ingest.take_closed();
         // all rows of requests are judged before those of other kinds
         let is_request = |row: &Row<'_>| row.head.kind.is_requests();
@@ -104,7 +109,12 @@ impl Pipeline {
     }
 
     /// Closes the incidents that expire when a new step begins.
-    fn begin_step(&mut self, partition: PartitionId, step: Timestamp, update: &mut Update) {
+    pub(super) fn begin_step(
+        &mut self,
+        partition: PartitionId,
+        step: Timestamp,
+        update: &mut Update,
+    ) {
         if let Some(at) = self.ingest.step_begins(partition, step) {
             let of_step = self.config.features.step_nanos();
             let hole = self.judge.interrupted_for(partition, step, of_step);
@@ -158,7 +168,11 @@ impl Pipeline {
     /// Groups the outcomes of one service and step, and empties them. The endpoint that explains
     /// the deviation of its service comes first, so that it leads an incident that opens. Where no
     /// endpoint explains it, the service does.
-    fn group(&mut self, outcomes: &mut Vec<(Arc<Entity>, RowOutcome)>, update: &mut Update) {
+    pub(super) fn group(
+        &mut self,
+        outcomes: &mut Vec<(Arc<Entity>, RowOutcome)>,
+        update: &mut Update,
+    ) {
         let flagged = outcomes.iter().rposition(|(entity, outcome)| {
             entity.is_service() && matches!(outcome, RowOutcome::Alarm(_))
         });
@@ -209,13 +223,25 @@ impl Pipeline {
     /// Series in `waiting` rows stay. When the table of entities is nearly full, entities that had at
     /// most [`RARE_ROWS`] rows are forgotten after [`RARE_IDLE`] already: a flood of names leaves
     /// first.
-    fn sweep(&mut self, waiting: &RowBuffer) {
+    pub(super) fn sweep(&mut self, waiting: &RowBuffer) {
         let names = self.names.entities.len().saturating_add(self.names.series.len());
+        if matches!(self.stage, Stage::Second(_)) {
+            self.ingest.begin_records(names.saturating_mul(2));
+        }
         let Some(at) = self.ingest.sweep_due(names) else { return };
         let idle_since = at.plus(-(self.config.limits.idle_seconds as i64).saturating_mul(SECOND));
         self.ingest.forget_calls(idle_since);
         self.judge.forget_mutes(idle_since);
-        let Self { names, ingest, judge, incidents, .. } = self;
+        let Self { names, ingest, judge, incidents, stage, .. } = self;
+        let stage = &*stage;
+        let is_idle_series = |series: SeriesId| match stage {
+            Stage::Second(newest) if newest.points.contains_key(&series) => {
+                newest.is_idle_series(series, idle_since)
+            }
+            // it is registered, and no point of it came yet
+            Stage::Second(_) if judge.series(series).is_none() => false,
+            _ => judge.is_idle_series(series, idle_since),
+        };
         let crowded = names.entities.is_nearly_full();
         let rare_idle = RARE_IDLE.max(self.config.features.step_nanos().saturating_mul(2));
         let (mut kept, in_flight) = ingest.in_flight(waiting);
@@ -225,7 +251,7 @@ impl Pipeline {
             .filter(|(id, name)| {
                 !in_flight.contains(id)
                     && incidents.grouper().open_of(name.entity).is_none()
-                    && judge.is_idle_series(*id, idle_since)
+                    && is_idle_series(*id)
             })
             .map(|(id, _)| id)
             .collect();
@@ -240,7 +266,10 @@ impl Pipeline {
             .filter(|id| {
                 let is_junk = crowded && judge.rows_of(*id).0 <= RARE_ROWS;
                 let since = if is_junk { at.plus(-rare_idle) } else { idle_since };
-                names.entities.is_retired(*id) || judge.is_idle(*id, since)
+                match stage {
+                    Stage::Second(newest) => newest.is_idle(*id, since),
+                    _ => names.entities.is_retired(*id) || judge.is_idle(*id, since),
+                }
             })
             .collect();
         self.forget(&entities, &series);
@@ -265,7 +294,7 @@ impl Pipeline {
 /// Forgets the incidents that opened within one step, of which `changes` has those from `start` on,
 /// and were merged in the same step: they were part of another one from the beginning. Returns the
 /// number of changes.
-fn forget_merged(changes: &mut Vec<IncidentChange>, start: usize) -> usize {
+pub(super) fn forget_merged(changes: &mut Vec<IncidentChange>, start: usize) -> usize {
     let of_step = changes.get(start..).unwrap_or_default();
     let opened: BTreeSet<&str> = of_step
         .iter()

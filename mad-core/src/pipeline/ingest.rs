@@ -139,6 +139,11 @@ impl Ingest {
         self.unswept = self.unswept.saturating_add(1);
     }
 
+    /// Counts records that were taken elsewhere.
+    pub fn begin_records(&mut self, count: usize) {
+        self.unswept = self.unswept.saturating_add(count);
+    }
+
     /// Takes a request into its window, and into the graph if it has a trace id. Returns whether it
     /// was accepted, and the entity if its name is new.
     pub fn request(
@@ -196,20 +201,58 @@ impl Ingest {
             rejected.add(reason, source.position, || field.to_owned());
             return (false, None);
         }
-        self.graph.span(span);
+        let operation = self.route_of(span, source, (config, names));
+        self.trace(span, &Span { operation: &operation, ..*span });
+        (true, self.stands_for_request(span).then(|| span.as_request()))
+    }
+
+    /// The operation of a span by its template or its learnt route.
+    pub fn route_of<'a>(
+        &self,
+        span: &Span<'a>,
+        source: &Source,
+        (config, names): (&'a PipelineConfig, &Names),
+    ) -> Cow<'a, str> {
         let (service, operation) = (span.service, span.operation);
         if names.entities.find(service, operation).is_some() {
-            self.profiles.span(span);
-        } else {
-            let operation = config.routes.template(operation);
-            let open = self.partitions.get(source.partition.index());
-            let learnt = open.and_then(|open| open.features.route(service, &operation));
-            let operation = learnt.map_or(operation, Cow::Owned);
-            self.profiles.span(&Span { operation: &operation, ..*span });
+            return Cow::Borrowed(operation);
         }
-        let has_request = span.kind == SpanKind::Server && self.graph.has_requests(service);
-        let stands_for_one = !span.kind.is_caller() && !has_request;
-        (true, stands_for_one.then(|| span.as_request()))
+        let operation = config.routes.template(operation);
+        let open = self.partitions.get(source.partition.index());
+        let learnt = open.and_then(|open| open.features.route(service, &operation));
+        learnt.map_or(operation, Cow::Owned)
+    }
+
+    /// Whether a span counts as a request: it does not where it is the caller's view of a call, or where
+    /// its service also sends requests with trace ids.
+    pub fn stands_for_request(&self, span: &Span<'_>) -> bool {
+        let has_request = span.kind == SpanKind::Server && self.graph.has_requests(span.service);
+        !span.kind.is_caller() && !has_request
+    }
+
+    /// Takes a span into the graph, and the span with its route into the trace profiles.
+    pub fn trace(&mut self, span: &Span<'_>, routed: &Span<'_>) {
+        self.graph.span(span);
+        self.profiles.span(routed);
+    }
+
+    /// The graph, to be changed.
+    pub fn graph_mut(&mut self) -> &mut ServiceGraph {
+        &mut self.graph
+    }
+
+    /// The same bounded input had records elsewhere, see `FeatureBuilder::reached`.
+    pub fn reached(&mut self, ends: [(Option<Timestamp>, Option<Timestamp>); 3]) {
+        if let Some(first) = self.partitions.first_mut() {
+            first.features.reached(ends);
+        }
+    }
+
+    /// Raises the watermark of every partition.
+    pub fn raise(&mut self, watermark: Timestamp) {
+        for partition in &mut self.partitions {
+            partition.raise(watermark);
+        }
     }
 
     /// Takes an edge into the graph; returns whether it was accepted.
@@ -257,14 +300,20 @@ impl Ingest {
     /// Spans are requests, so the end of another kind, such as the log of a service that only logs its
     /// errors, does not hold traces back.
     pub fn close_traces(&mut self, all: bool, config: &PipelineConfig, names: &mut Names) {
-        let step = config.features.step_nanos();
         let watermark = |open: &Partition| open.features.request_watermark();
-        let until = if all {
-            Timestamp::MAX
-        } else if let Some(at) = self.partitions.iter().filter_map(watermark).min() {
-            (at - TraceProfiles::HOLD).floor(step) + TraceProfiles::HOLD
+        let behind = self.partitions.iter().filter_map(watermark).min();
+        if let Some(at) = if all { Some(Timestamp::MAX) } else { behind } {
+            self.close_traces_by(at, config, names);
+        }
+    }
+
+    /// The same by the watermark of requests; all traces by the latest time there is.
+    pub fn close_traces_by(&mut self, at: Timestamp, config: &PipelineConfig, names: &mut Names) {
+        let step = config.features.step_nanos();
+        let until = if at == Timestamp::MAX {
+            at
         } else {
-            return;
+            (at - TraceProfiles::HOLD).floor(step) + TraceProfiles::HOLD
         };
         let traces = self.profiles.close(until);
         super::trace_rows::add_rows(&traces, &self.profiles, step, names, &mut self.closed);
@@ -368,9 +417,7 @@ impl Ingest {
         self.graph.absorb(other.graph.clone());
         self.profiles.absorb(&other.profiles);
         self.newest_step = self.newest_step.max(other.newest_step);
-        for partition in &mut self.partitions {
-            partition.raise(watermark);
-        }
+        self.raise(watermark);
     }
 
     pub fn graph(&self) -> &ServiceGraph {

@@ -1,6 +1,7 @@
 //! Everything that goes into a pipeline: records, ticks and commands.
 
 use super::checkpointer::Checkpointer;
+use super::first_stage::Stage;
 use super::incident_log::IncidentLog;
 use super::ingest::Ingest;
 use super::judge::Judge;
@@ -10,9 +11,7 @@ use super::view::Shared;
 use super::{Command, Pipeline, Update};
 use crate::config::{MuteWindow, PipelineConfig};
 use crate::error::Result;
-use crate::telemetry::{
-    ChangeEvent, PartitionId, Record, RejectReason, Rejections, RequestTime, Source,
-};
+use crate::telemetry::{PartitionId, Record, RejectReason, Rejections, RequestTime, Source};
 use crate::time::Timestamp;
 
 impl Pipeline {
@@ -31,6 +30,7 @@ impl Pipeline {
             checkpointer: Checkpointer::default(),
             tally: Tally::default(),
             catalogue: None,
+            stage: Stage::default(),
             config,
         })
     }
@@ -154,6 +154,9 @@ impl Pipeline {
             rejected.add(RejectReason::Future, source.position, detail);
             return false;
         }
+        if matches!(self.stage, Stage::First(_)) {
+            return self.push_first(&record, source, update);
+        }
         match record {
             Record::Request(request) => self.push_request(&request, source, update),
             Record::Span(span) => {
@@ -177,13 +180,7 @@ impl Pipeline {
                     rejected.add(reason, source.position, || field.to_owned());
                     return false;
                 }
-                self.incidents.push_change(ChangeEvent {
-                    at: change.timestamp,
-                    service: change.service.into(),
-                    kind: change.kind.to_owned(),
-                    name: change.name.to_owned(),
-                    version: change.version.to_owned(),
-                });
+                self.incidents.push_change(change.event());
                 true
             }
             Record::Edge(edge) => self.ingest.edge(&edge, source, rejected),
@@ -317,7 +314,9 @@ impl Pipeline {
     /// Closes all open steps at the end of the stream.
     pub fn finish(&mut self) -> Update {
         let mut update = Update::default();
+        self.reach_end_of_plan();
         self.close(None, &mut update);
+        self.end_first_stage();
         self.tally.reject(update.rejected.clone());
         update
     }

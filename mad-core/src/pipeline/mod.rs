@@ -7,12 +7,14 @@
 mod by_metrics;
 mod checkpointer;
 mod closed_incidents;
+mod combine;
 mod command;
 mod counters;
 mod delta;
 mod entity_export;
 mod entity_part;
 mod envelope;
+mod first_stage;
 mod flow;
 mod incident_log;
 mod incident_window;
@@ -21,9 +23,13 @@ mod input;
 mod judge;
 mod level_accepted;
 mod names;
+mod part;
 mod partition;
+mod plan;
 mod queries;
+mod replay;
 mod state;
+mod survey;
 mod tally;
 mod trace_rows;
 mod update;
@@ -34,6 +40,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use self::checkpointer::Checkpointer;
+use self::first_stage::Stage;
 use self::incident_log::IncidentLog;
 use self::ingest::Ingest;
 use self::judge::Judge;
@@ -47,6 +54,9 @@ pub use self::counters::Counters;
 pub use self::delta::DeltaCheckpoint;
 pub use self::incident_window::{IncidentWindow, WindowRows};
 pub use self::level_accepted::LevelAccepted;
+pub use self::part::Part;
+pub use self::plan::Plan;
+pub use self::survey::Survey;
 pub use self::update::Update;
 
 /// Takes telemetry and returns judged rows and incidents; ranks culprits and explains.
@@ -87,4 +97,6 @@ pub struct Pipeline {
     /// The language of texts; it changes no result, so it is not saved.
     #[serde(skip)]
     catalogue: Option<Arc<Catalogue>>,
+    #[serde(skip)]
+    stage: Stage,
 }

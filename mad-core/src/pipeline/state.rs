@@ -325,7 +325,7 @@ impl Pipeline {
         self.judge.knows_requests(id) || has_series()
     }
 
-    fn entity_export(&self, id: EntityId) -> EntityExport {
+    pub(super) fn entity_export(&self, id: EntityId) -> EntityExport {
         EntityExport::new(
             id,
             &self.config,

@@ -43,6 +43,17 @@ impl<'a> Change<'a> {
         Self { timestamp, service, kind, name: "", version: "" }
     }
 
+    /// The change as it is kept.
+    pub(crate) fn event(&self) -> ChangeEvent {
+        ChangeEvent {
+            at: self.timestamp,
+            service: self.service.into(),
+            kind: self.kind.to_owned(),
+            name: self.name.to_owned(),
+            version: self.version.to_owned(),
+        }
+    }
+
     /// Checks every field.
     ///
     /// # Errors

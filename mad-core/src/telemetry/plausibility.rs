@@ -81,6 +81,17 @@ impl Plausibility {
         self.last = Some(at);
     }
 
+    /// Adds the counts of another partition of the same input.
+    pub fn merge(&mut self, other: &Self) {
+        self.latencies += other.latencies;
+        self.short += other.short;
+        self.long += other.long;
+        self.timed += other.timed;
+        self.moves += other.moves;
+        self.last = self.last.max(other.last);
+        self.gap = self.gap.into_iter().chain(other.gap).min();
+    }
+
     /// The smallest distance of two times in a row that differ; zero without any.
     pub fn resolution(&self) -> Duration {
         Duration::from_nanos(self.gap.unwrap_or(0).unsigned_abs())

@@ -43,19 +43,27 @@ impl Intake {
         scorers: &[String],
         workers: usize,
     ) -> PyResult<Self> {
-        let methods = MethodRun::new(scorers, config.limits.entities, workers)?;
+        let most = config.limits.entities;
         let pipeline = match state {
             Some(state) => Pipeline::restore(config, state),
             None => Pipeline::new(config),
         };
-        let mut pipeline = pipeline.map_err(|error| to_py(&error))?.bounded_input();
+        let pipeline = pipeline.map_err(|error| to_py(&error))?.bounded_input();
         let end = state.and_then(|_| pipeline.newest().map(|_| pipeline.watermark()));
         let earlier = end.map(|end| Earlier { end, records: Default::default() });
         // the end of a backfill starts the counters at zero, so that they count this run alone
-        pipeline.backfill(true);
-        pipeline.backfill(learn);
+        let mut intake = Self::of(pipeline);
+        intake.pipeline.backfill(true);
+        intake.pipeline.backfill(learn);
+        let methods = MethodRun::new(scorers, most, workers)?;
+        Ok(Self { earlier, methods, ..intake })
+    }
+
+    /// The intake of a pipeline for bounded input.
+    pub fn of(pipeline: Pipeline) -> Self {
         let (reading, update) = (Reading::default(), Update::default());
-        Ok(Self { pipeline, reading, update, aside: Default::default(), earlier, methods })
+        let (aside, earlier, methods) = (Default::default(), None, None);
+        Self { pipeline, reading, update, aside, earlier, methods }
     }
 
     /// Takes a good record. A setting that says what the time of a request is wins over its source.

@@ -137,6 +137,24 @@ impl Reading {
         counts.rejected.merge(rejected);
     }
 
+    /// Adds the counts of the records of another partition.
+    pub fn merge(&mut self, other: Self) {
+        let Self { counts, plausibility, times, services, levels } = other;
+        for (kind, read) in counts.iter() {
+            let own = self.counts.of_mut(kind);
+            own.records += read.records;
+            own.rejected.merge(read.rejected.clone());
+        }
+        self.plausibility.merge(&plausibility);
+        let both = self.times.into_iter().chain(times);
+        self.times = both.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let room = SERVICES.saturating_sub(self.services.names.len());
+        self.services.names.extend(services.names.into_iter().take(room));
+        self.levels.extend(levels);
+        self.levels.sort_by(|a, b| a.at.cmp(&b.at));
+        self.levels.truncate(LEVELS);
+    }
+
     /// Good records of all kinds.
     pub fn accepted(&self) -> u64 {
         self.counts.accepted()

@@ -1,7 +1,7 @@
 //! Detection over tables in memory.
 
 use mad_core::wire::{ColumnMap, Kind};
-use mad_core::{Rejections, Source, Timestamp};
+use mad_core::{Record, RecordKind, Rejections, Source, Timestamp, ZonePolicy};
 use pyo3::prelude::*;
 
 use crate::border::detached;
@@ -37,22 +37,11 @@ pub fn detect(
     let (zone, map) = (config.zone(), &ColumnMap::new(&config.intake));
     let intake = Intake::new(config, state, learn, &scorers, 1)?;
     let may_shorten = state.is_none() && !learn;
-    let requests = requests.map(|table| RequestTable::read_mapped(table, zone, map)).transpose()?;
-    let metrics = metrics.map(|table| MetricTable::read_mapped(table, zone, map)).transpose()?;
-    let spans = spans.map(|table| SpanTable::read_mapped(table, zone, map)).transpose()?;
-    let changes = changes.map(|table| ChangeTable::read_mapped(table, zone, map)).transpose()?;
-    let edges = edges.map(|table| EdgeTable::read_mapped(table, zone, map)).transpose()?;
-    let logs = logs.map(|table| LogTable::read_mapped(table, zone, map)).transpose()?;
+    let given = Tables::read(zone, map, requests, metrics, spans, logs, changes, edges)?;
     let run = |mut intake: Intake| {
-        // of equal times the first kind comes first; edges have no time and come before all
-        let mut feeds: Vec<Box<dyn Feed + '_>> = Vec::new();
-        feeds.extend(edges.as_ref().map(|table| feed(table)));
-        feeds.extend(changes.as_ref().map(|table| feed(table)));
-        feeds.extend(requests.as_ref().map(|table| feed(table)));
-        feeds.extend(spans.as_ref().map(|table| feed(table)));
-        feeds.extend(metrics.as_ref().map(|table| feed(table)));
-        feeds.extend(logs.as_ref().map(|table| feed(table)));
-        by_time(&mut feeds, &mut intake);
+        given.by_time(&mut intake);
+        // sorted by time: nothing is late, and so nothing is an error
+        let _ = intake.settle(false);
         intake
     };
     detached(py, || {
@@ -67,14 +56,82 @@ pub fn detect(
     })?
 }
 
+/// Takes the records of tables by time.
+pub trait Sink {
+    /// Takes a good record.
+    fn push(&mut self, record: &Record<'_>, source: Source);
+    /// Counts records of a kind that could not be read.
+    fn note(&mut self, kind: RecordKind, rejected: Rejections);
+}
+
+impl Sink for Intake {
+    #[inline]
+    fn push(&mut self, record: &Record<'_>, source: Source) {
+        Self::push(self, record, source);
+    }
+
+    fn note(&mut self, kind: RecordKind, rejected: Rejections) {
+        Self::note(self, kind, rejected);
+    }
+}
+
+/// Tables of the kinds of telemetry.
+pub struct Tables {
+    requests: Option<RequestTable>,
+    metrics: Option<MetricTable>,
+    spans: Option<SpanTable>,
+    logs: Option<LogTable>,
+    changes: Option<ChangeTable>,
+    edges: Option<EdgeTable>,
+}
+
+impl Tables {
+    /// Reads tables from Python.
+    #[allow(clippy::too_many_arguments, reason = "one a table")]
+    pub fn read(
+        zone: ZonePolicy,
+        map: &ColumnMap,
+        requests: Option<&Bound<'_, PyAny>>,
+        metrics: Option<&Bound<'_, PyAny>>,
+        spans: Option<&Bound<'_, PyAny>>,
+        logs: Option<&Bound<'_, PyAny>>,
+        changes: Option<&Bound<'_, PyAny>>,
+        edges: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let read = |table| RequestTable::read_mapped(table, zone, map);
+        let requests = requests.map(read).transpose()?;
+        let metrics =
+            metrics.map(|table| MetricTable::read_mapped(table, zone, map)).transpose()?;
+        let spans = spans.map(|table| SpanTable::read_mapped(table, zone, map)).transpose()?;
+        let changes =
+            changes.map(|table| ChangeTable::read_mapped(table, zone, map)).transpose()?;
+        let edges = edges.map(|table| EdgeTable::read_mapped(table, zone, map)).transpose()?;
+        let logs = logs.map(|table| LogTable::read_mapped(table, zone, map)).transpose()?;
+        Ok(Self { requests, metrics, spans, logs, changes, edges })
+    }
+
+    /// Hands the records of all tables to a sink by time. Of equal times the first kind comes first;
+    /// edges have no time and come before all.
+    pub fn by_time<S: Sink>(&self, sink: &mut S) {
+        let mut feeds: Vec<Box<dyn Feed<S> + '_>> = Vec::new();
+        feeds.extend(self.edges.as_ref().map(|table| feed(table)));
+        feeds.extend(self.changes.as_ref().map(|table| feed(table)));
+        feeds.extend(self.requests.as_ref().map(|table| feed(table)));
+        feeds.extend(self.spans.as_ref().map(|table| feed(table)));
+        feeds.extend(self.metrics.as_ref().map(|table| feed(table)));
+        feeds.extend(self.logs.as_ref().map(|table| feed(table)));
+        by_time(&mut feeds, sink);
+    }
+}
+
 /// The records of a table by time.
-trait Feed {
+trait Feed<S> {
     /// The time of the next one; none after the last.
     fn peek(&self) -> Option<Timestamp>;
     /// Hands on those up to a time, the next one at least.
-    fn emit_until(&mut self, until: Timestamp, intake: &mut Intake);
+    fn emit_until(&mut self, until: Timestamp, sink: &mut S);
     /// Notes what could not be read.
-    fn end(&mut self, intake: &mut Intake);
+    fn end(&mut self, sink: &mut S);
 }
 
 struct Rows<'a, K> {
@@ -83,31 +140,31 @@ struct Rows<'a, K> {
     bad: Rejections,
 }
 
-fn feed<'a, K: Kind>(table: &'a RecordTable<K>) -> Box<dyn Feed + 'a> {
+fn feed<'a, K: Kind, S: Sink>(table: &'a RecordTable<K>) -> Box<dyn Feed<S> + 'a> {
     Box::new(Rows { rows: ByTime::new(table), table, bad: Rejections::default() })
 }
 
-impl<K: Kind> Feed for Rows<'_, K> {
+impl<K: Kind, S: Sink> Feed<S> for Rows<'_, K> {
     fn peek(&self) -> Option<Timestamp> {
         self.rows.peek()
     }
 
-    fn emit_until(&mut self, until: Timestamp, intake: &mut Intake) {
-        let mut push = |record: K::Record<'_>, at: u64| intake.push(&record.into(), Source::at(at));
+    fn emit_until(&mut self, until: Timestamp, sink: &mut S) {
+        let mut push = |record: K::Record<'_>, at: u64| sink.push(&record.into(), Source::at(at));
         self.rows.emit_next(&mut push, &mut self.bad);
         while self.rows.peek().is_some_and(|next| next < until) {
             self.rows.emit_next(&mut push, &mut self.bad);
         }
     }
 
-    fn end(&mut self, intake: &mut Intake) {
+    fn end(&mut self, sink: &mut S) {
         self.table.note_renamed(&mut self.bad);
-        intake.note(K::KIND, std::mem::take(&mut self.bad));
+        sink.note(K::KIND, std::mem::take(&mut self.bad));
     }
 }
 
-/// Hands the records of all tables to the pipeline by time.
-fn by_time(feeds: &mut [Box<dyn Feed + '_>], intake: &mut Intake) {
+/// Hands the records of all tables to a sink by time.
+fn by_time<S: Sink>(feeds: &mut [Box<dyn Feed<S> + '_>], sink: &mut S) {
     loop {
         let times = feeds.iter().enumerate().filter_map(|(i, feed)| Some((feed.peek()?, i)));
         let mut next: Vec<(Timestamp, usize)> = times.collect();
@@ -115,12 +172,10 @@ fn by_time(feeds: &mut [Box<dyn Feed + '_>], intake: &mut Intake) {
         let Some((_, first)) = next.first().copied() else { break };
         let until = next.get(1).map_or(Timestamp::MAX, |(time, _)| *time);
         if let Some(feed) = feeds.get_mut(first) {
-            feed.emit_until(until, intake);
+            feed.emit_until(until, sink);
         }
     }
     for feed in feeds {
-        feed.end(intake);
+        feed.end(sink);
     }
-    // sorted by time: nothing is late, and so nothing is an error
-    let _ = intake.settle(false);
 }

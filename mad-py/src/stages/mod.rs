@@ -9,6 +9,7 @@ pub mod incident_grouper;
 pub mod isolation_forest;
 pub mod log_templates;
 pub mod mad_scorer;
+pub mod partition;
 pub mod pipeline;
 pub mod rank_culprits;
 pub mod rank_traces;

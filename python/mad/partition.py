@@ -1,0 +1,228 @@
+"""Detection over an input that is split into partitions, on one machine or on an engine.
+
+An input is split by service: all records of a service belong to one partition. Three steps give the
+report that `mad.detect` gives for the whole input, row for row and incident for incident:
+
+1. `survey` looks at the times of the records, wherever they are. `plan` puts the surveys together.
+2. `judge` makes the rows of one partition, scores them and applies the guardrails. This is nearly
+   all of the work, and partitions do not need each other.
+3. `combine` groups the judged rows of all partitions into incidents, ranks and explains.
+
+Surveys, plans and parts are bytes, so that any engine can move them. `mad.spark` and `mad.dask` do.
+docs/scale.md describes the differences.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from mad import _core
+from mad.config import AnyConfig
+from mad.errors import MissingExtraError
+
+KINDS = ("requests", "metrics", "spans", "logs", "changes", "edges")
+
+
+def survey(
+    name: str,
+    *,
+    requests: Any = None,
+    metrics: Any = None,
+    spans: Any = None,
+    logs: Any = None,
+    changes: Any = None,
+    edges: Any = None,
+    config: AnyConfig = None,
+) -> bytes:
+    """Looks at the times of some records, in any order; gives a few bytes for each step.
+
+    The tables are those of `mad.detect`, without paths. `name` is that of the partition. Where the
+    records are not split as they are judged, it is any other name, and `plan` takes the names
+    of the partitions.
+
+    Raises ValueError as `mad.detect` does.
+    """
+    return _core.partition_survey(
+        name,
+        config,
+        requests=requests,
+        metrics=metrics,
+        spans=spans,
+        logs=logs,
+        changes=changes,
+        edges=edges,
+    )
+
+
+def plan(
+    surveys: Iterable[bytes],
+    *,
+    config: AnyConfig = None,
+    partitions: Sequence[str] | None = None,
+) -> bytes:
+    """The plan by which all partitions are judged: the settings and the times of all records.
+
+    `partitions` are the names of the partitions; None: those of the surveys. A survey that comes
+    twice counts once.
+
+    Raises ValueError for two different surveys of one name, for a survey with another
+    `features.step_seconds` or of another version of mad, and for bytes that are no survey.
+    """
+    return _core.partition_plan(list(surveys), config, partitions)
+
+
+def settings(surveys: Iterable[bytes], config: AnyConfig = None) -> AnyConfig:
+    """The settings for these records: shorter steps for a short recording, as in `mad.detect`.
+
+    Where they differ from `config`, survey the records again with them.
+    """
+    short = _core.partition_config(list(surveys), config)
+    return config if short is None else json.loads(short)
+
+
+def judge(
+    plan: bytes,
+    name: str,
+    *,
+    requests: Any = None,
+    metrics: Any = None,
+    spans: Any = None,
+    logs: Any = None,
+    changes: Any = None,
+    edges: Any = None,
+) -> bytes:
+    """Judges the records of the partition `name`; gives its part as bytes for `combine`.
+
+    The part depends on nothing but the plan and the records, so that a partition whose worker died
+    is judged again. Records of one time count in the order in which they stand.
+
+    Raises ValueError where the plan has no such partition, where there are records in steps that no
+    survey saw (late ones: survey again), and for a plan of another version of mad.
+    """
+    return _core.partition_judge(
+        plan,
+        name,
+        requests=requests,
+        metrics=metrics,
+        spans=spans,
+        logs=logs,
+        changes=changes,
+        edges=edges,
+    )
+
+
+def combine(plan: bytes, parts: Iterable[bytes]) -> _core.Report:
+    """Combines the parts of all partitions into the report of the whole input.
+
+    A part that comes twice counts once. Positions of rejected records are those within their
+    partitions.
+
+    Raises ValueError, and names the partitions, where a part is missing, differs from another one
+    of its partition, comes from another plan or another version of mad, or where a service has rows
+    in two partitions.
+    """
+    return _core.partition_combine(plan, list(parts))
+
+
+def run(
+    survey: Callable[[AnyConfig], Iterable[bytes]],
+    judge: Callable[[bytes], Iterable[bytes]],
+    *,
+    config: AnyConfig = None,
+    partitions: Sequence[str] | None = None,
+) -> _core.Report:
+    """Runs the steps with functions that survey all records by a config, and judge all partitions
+    by a plan. It is what an adapter of an engine needs."""
+    surveys = list(survey(config))
+    fitting = settings(surveys, config)
+    if fitting is not config:
+        config, surveys = fitting, list(survey(fitting))
+    agreed = plan(surveys, config=config, partitions=partitions)
+    return combine(agreed, judge(agreed))
+
+
+def place(service: str, partitions: int) -> int:
+    """The number of the partition of a service, 0 to `partitions` - 1: a hash of its name.
+
+    >>> from mad import partition
+    >>> partition.place("payments", 8)
+    6
+    """
+    return zlib.crc32(service.encode()) % partitions
+
+
+def split(table: Any, partitions: int, *, key: str = "service") -> list[Any]:
+    """Splits a dataframe or an Arrow table by service into Arrow tables, one for each partition.
+    `key` is the column of the service; edges are split by `caller`. Needs pyarrow."""
+    try:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+    except ImportError as error:
+        raise MissingExtraError(
+            "to split tables needs pyarrow: pip install 'mad-py[pyarrow]'"
+        ) from error
+    whole = table if isinstance(table, pa.Table) else pa.table(table)
+    names = whole.column(key).combine_chunks().cast(pa.string()).dictionary_encode()
+    places = pa.array(
+        [place(name or "", partitions) for name in names.dictionary.to_pylist()], pa.int32()
+    )
+    # a record without a service is rejected wherever it is
+    of_rows = pc.fill_null(places.take(names.indices), 0)
+    return [whole.filter(pc.equal(of_rows, number)) for number in range(partitions)]
+
+
+def detect(
+    requests: Any = None,
+    *,
+    metrics: Any = None,
+    spans: Any = None,
+    logs: Any = None,
+    changes: Any = None,
+    edges: Any = None,
+    config: AnyConfig = None,
+    partitions: int = 8,
+    map_over: Callable[[Callable[[int], bytes], Iterable[int]], Iterable[bytes]] = map,
+) -> _core.Report:
+    """`mad.detect` over tables that are split into partitions. `map_over` runs a function for each
+    partition, such as `ThreadPoolExecutor().map`. Needs pyarrow.
+
+    >>> import mad
+    >>> from mad import partition
+    >>> minutes = [minute for minute in range(120) for _ in range(60)]
+    >>> slow = [90 <= minute < 100 for minute in minutes]
+    >>> requests = {
+    ...     "timestamp": [f"2026-01-06T{10 + m // 60}:{m % 60:02}:00Z" for m in minutes],
+    ...     "service": ["payments", "cart"] * 3600,
+    ...     "endpoint": ["/pay", "/add"] * 3600,
+    ...     "status_code": [200] * 7200,
+    ...     "latency_ms": [
+    ...         900.0 if bad and i % 2 == 0 else 20.0 + i % 9 for i, bad in enumerate(slow)
+    ...     ],
+    ... }
+    >>> report = partition.detect(requests, partitions=2)
+    >>> [incident.id for incident in report.incidents] == [
+    ...     incident.id for incident in mad.detect(requests).incidents
+    ... ]
+    True
+    """
+    given = dict(zip(KINDS, (requests, metrics, spans, logs, changes, edges), strict=True))
+    parts: Mapping[str, list[Any]] = {
+        kind: split(table, partitions, key="caller" if kind == "edges" else "service")
+        for kind, table in given.items()
+        if table is not None
+    }
+    if not parts:
+        raise TypeError("no input is given; give requests or another kind as a table")
+
+    def tables(number: int) -> dict[str, Any]:
+        return {kind: of_kind[number] for kind, of_kind in parts.items()}
+
+    numbers = range(partitions)
+    return run(
+        lambda config: map_over(lambda n: survey(str(n), config=config, **tables(n)), numbers),
+        lambda agreed: map_over(lambda n: judge(agreed, str(n), **tables(n)), numbers),
+        config=config,
+    )
