@@ -14,7 +14,7 @@ JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-field test-deep lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds quality-methods bench-core bench-metrics bench-forest bench-svm bench-graph bench-storm bench bench-service bench-page bench-sources bench-capacity bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
+.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-engines test-field test-deep lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds quality-methods bench-core bench-metrics bench-forest bench-svm bench-graph bench-storm bench bench-service bench-spark bench-page bench-sources bench-capacity bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,21 @@ test-python: $(VENV)/.installed $(VENV)/.tested ## run the tests of the Python p
 test-real: $(VENV)/.installed $(VENV)/.tested ## test sources and sinks over real servers
 	@sh tests/real.sh
 	MAD_TEST_ALL=1 $(BIN)/python -m pytest -q -m real
+
+# Spark and Dask in local mode, in a virtual environment for them alone: 900 MB; Spark needs Java 17 or 21
+ENGINES := $(VENV)-engines
+$(ENGINES)/.made: requirements-test-engines.txt
+	$(PYTHON) -m venv $(ENGINES)
+	$(ENGINES)/bin/python -m pip install -q --disable-pip-version-check -r requirements-test-engines.txt
+	@echo "$(abspath python)" > "$$($(ENGINES)/bin/python -c 'import site; print(site.getsitepackages()[0])')/mad.pth"
+	@touch $@
+
+test-engines: $(VENV)/.installed $(ENGINES)/.made ## test Spark and Dask against one process
+	@command -v java >/dev/null || echo "left out: the tests of Spark: apt-get install -y openjdk-17-jre-headless"
+	$(ENGINES)/bin/python -m pytest -q -p no:cacheprovider tests/engines
+
+bench-spark: $(VENV)/.installed $(ENGINES)/.made ## measure Spark over the core alone; REQUESTS=
+	$(ENGINES)/bin/python benches/spark.py --requests $(or $(REQUESTS),10000000)
 
 # the oldest pandas line that is supported, and no pyarrow
 test-tables: $(VENV)/.installed

@@ -1,0 +1,200 @@
+"""Detection on Spark: batch over dataframes, and streams with the state of each service in Spark.
+
+    from mad import spark
+
+    report = spark.detect(session.read.parquet("s3://telemetry/requests"))
+
+`detect` gives the report that `mad.detect` gives. The executors judge partitions of services, and
+the driver groups the judged rows. `judge_stream` judges a stream. docs/scale.md has the commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from mad import _core, partition
+from mad.config import AnyConfig, Config
+from mad.errors import MissingExtraError
+
+try:
+    from pyspark.sql import functions as f
+    from pyspark.sql.streaming.stateful_processor import StatefulProcessor
+except ImportError as error:
+    raise MissingExtraError("Spark needs pyspark: pip install 'mad-py[spark]'") from error
+
+# Columns beside those of the records: the number of the partition, and the kind.
+_PLACE, _KIND = "mad_partition", "mad_kind"
+_BYTES = "bytes binary"
+
+
+def detect(
+    requests: Any = None,
+    *,
+    metrics: Any = None,
+    spans: Any = None,
+    logs: Any = None,
+    changes: Any = None,
+    edges: Any = None,
+    config: AnyConfig = None,
+    partitions: int = 0,
+) -> _core.Report:
+    """`mad.detect` over Spark dataframes with the columns that docs/files.md names.
+
+    All records of a service are judged in one of `partitions` (0: as many as
+    `spark.default.parallelism`), which has to fit into the memory of a worker. Columns that mad
+    does not know stay where they are.
+
+    Raises ValueError as `mad.partition` does, and the errors of Spark.
+    """
+    frames = dict(
+        zip(partition.KINDS, (requests, metrics, spans, logs, changes, edges), strict=True)
+    )
+    frames = {kind: _known(kind, frame) for kind, frame in frames.items() if frame is not None}
+    if not frames:
+        raise TypeError("no input is given; give requests or another kind as a dataframe")
+    session = next(iter(frames.values())).sparkSession
+    count = partitions or session.sparkContext.defaultParallelism
+    placed = [_placed(kind, frame, count) for kind, frame in frames.items()]
+    whole = placed[0]
+    for frame in placed[1:]:
+        whole = whole.unionByName(frame, allowMissingColumns=True)
+
+    def survey(config: AnyConfig) -> Iterable[bytes]:
+        for kind, frame in frames.items():
+            needed, _ = _core.columns_of(kind)
+            wanted = [name for name in frame.columns if name in {*needed, "kind", "resource"}]
+            times = frame.select(wanted)
+            yield from _collected(times.mapInArrow(_survey_of(kind, config), _BYTES))
+
+    def judge(plan: bytes) -> Iterable[bytes]:
+        columns = {kind: frame.columns for kind, frame in frames.items()}
+        return _collected(whole.groupBy(_PLACE).applyInArrow(_judge_by(plan, columns), _BYTES))
+
+    return partition.run(
+        survey, judge, config=config, partitions=[str(number) for number in _places(whole)]
+    )
+
+
+def _known(kind: str, frame: Any) -> Any:
+    """The frame with the columns that mad reads."""
+    needed, more = _core.columns_of(kind)
+    return frame.select([name for name in frame.columns if name in {*needed, *more}])
+
+
+def _placed(kind: str, frame: Any, count: int) -> Any:
+    """The frame with the partition and the kind of each record. Kinds may use one name for columns
+    of different types, so the names begin with the kind."""
+    key = f.coalesce(f.col("caller" if kind == "edges" else "service"), f.lit(""))
+    place = f.pmod(f.crc32(f.encode(key, "UTF-8")), f.lit(count)).cast("int")
+    columns = [f.col(name).alias(f"{kind} {name}") for name in frame.columns]
+    return frame.select(place.alias(_PLACE), f.lit(kind).alias(_KIND), *columns)
+
+
+def _places(whole: Any) -> list[int]:
+    return sorted(row[0] for row in whole.select(_PLACE).distinct().collect())
+
+
+def _collected(frame: Any) -> list[bytes]:
+    return [bytes(row[0]) for row in frame.collect()]
+
+
+def _survey_of(kind: str, config: AnyConfig) -> Callable[[Iterator[Any]], Iterator[Any]]:
+    """A function that surveys the batches of one task."""
+    settings = _plain(config)
+
+    def survey(batches: Iterator[Any]) -> Iterator[Any]:
+        import pyarrow as pa
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        all_batches = list(batches)
+        if context is None or not all_batches:
+            return
+        records = {kind: pa.Table.from_batches(all_batches)}
+        found = partition.survey(f"{kind} {context.partitionId()}", config=settings, **records)
+        yield pa.record_batch({"bytes": pa.array([found], pa.binary())})
+
+    return survey
+
+
+def _judge_by(plan: bytes, columns: dict[str, list[str]]) -> Callable[[Any], Any]:
+    """A function that judges the records of one partition."""
+
+    def judge(table: Any) -> Any:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        name = str(table.column(_PLACE)[0].as_py())
+        kinds = table.column(_KIND)
+        tables = {
+            kind: table.filter(pc.equal(kinds, kind))
+            .select([f"{kind} {column}" for column in of_kind])
+            .rename_columns(of_kind)
+            for kind, of_kind in columns.items()
+        }
+        part = partition.judge(plan, name, **tables)
+        return pa.table({"bytes": pa.array([part], pa.binary())})
+
+    return judge
+
+
+def _plain(config: AnyConfig) -> AnyConfig:
+    """A configuration that workers can read."""
+    return config.to_dict() if isinstance(config, Config) else config
+
+
+JUDGED = (
+    "bucket_ts timestamp, service string, endpoint string, req_count long, error_count long, "
+    "error_rate double, p95_latency_ms double, is_anomaly boolean, severity string, score double, "
+    "signal string, reason string, value double, expected double, expected_low double, "
+    "expected_high double, z double"
+)
+"""The columns of a judged stream."""
+
+
+class ServiceJudge(StatefulProcessor):  # type: ignore[misc]
+    """The pipeline of each service as a stateful processor: its checkpoint is the value state."""
+
+    def __init__(self, config: AnyConfig = None) -> None:
+        self._config = _plain(config)
+
+    def init(self, handle: Any) -> None:
+        self._state = handle.getValueState("pipeline", "checkpoint binary")
+
+    def handleInputRows(self, key: Any, rows: Iterator[Any], timerValues: Any) -> Iterator[Any]:
+        import pandas as pd
+
+        if self._state.exists():
+            pipeline = _core.Pipeline.restore(self._config, bytes(self._state.get()[0]))
+        else:
+            pipeline = _core.Pipeline(self._config)
+        records = pd.concat(list(rows))
+        # Spark hands over aware times without their zone
+        records["timestamp"] = pd.to_datetime(records["timestamp"]).dt.tz_localize("UTC")
+        judged = pipeline.ingest(records.sort_values("timestamp", kind="stable")).rows
+        self._state.update((pipeline.checkpoint(),))
+        names = [column.split()[0] for column in JUDGED.split(", ")]
+        yield judged.to_pandas()[names]
+
+    def close(self) -> None:
+        """Nothing is held beside the state."""
+
+
+def judge_stream(requests: Any, config: AnyConfig = None) -> Any:
+    """The judged rows of a stream of requests as a stream with the columns `JUDGED`.
+
+    Each service has a pipeline whose checkpoint is the state of Spark (RocksDB), so that a query
+    that starts again continues where it stopped. Steps close by the clock of the service: a service
+    without requests has no rows. `mad.IncidentGrouper` groups the rows in `foreachBatch`.
+    """
+    return (
+        _known("requests", requests)
+        .groupBy("service")
+        .transformWithStateInPandas(
+            statefulProcessor=ServiceJudge(config),
+            outputStructType=JUDGED,
+            outputMode="Append",
+            timeMode="None",
+        )
+    )
