@@ -100,6 +100,22 @@ def test_a_request_has_exactly_one_host(server: Server, hosts: bytes) -> None:
     assert said.startswith(b"HTTP/1.1 400"), said
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["Authorization", "Content-Type", "Content-Encoding", "Idempotency-Key", "Last-Event-ID"],
+)
+def test_a_header_with_one_meaning_is_sent_once(server: Server, header: str) -> None:
+    """A proxy and the server could otherwise read different values."""
+    twice = f"{header}: identity\r\n{header}: gzip\r\n".encode()
+    said = exchange(
+        server,
+        b"POST /v1/ingest/requests HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        + twice
+        + b"Content-Length: 0\r\nConnection: close\r\n\r\n",
+    )
+    assert said.startswith(b"HTTP/1.1 400") and b"repeated_header" in said
+
+
 @pytest.mark.parametrize("place", ["²".encode() + b".0", b"1.\xb2", b"-1.0", b"1", b"x" * 60])
 def test_a_place_in_the_stream_that_cannot_be_read_is_refused(server: Server, place: bytes) -> None:
     head = b"GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nLast-Event-ID: "

@@ -44,6 +44,10 @@ class Principal:
         return scope in self.scopes or "admin" in self.scopes
 
 
+#: Headers that a request may have once.
+_ONCE = frozenset(
+    {b"authorization", b"content-type", b"content-encoding", b"idempotency-key", b"last-event-id"}
+)
 #: Permissions that a token file must not have.
 _OTHERS = stat.S_IRWXO | stat.S_IWGRP
 
@@ -177,6 +181,13 @@ class Access:
                 f"the request has {len(hosts)} Host headers",
                 "send exactly one",
             )
+        if (repeated := _repeated(scope["headers"])) is not None:
+            return ApiError(
+                400,
+                "repeated_header",
+                f"the request has several {repeated} headers",
+                "send it once",
+            )
         host = hosts[0].decode("latin-1") if hosts else ""
         if (foreign := _foreign_page(scope["headers"], host, reading)) is not None:
             return ApiError(
@@ -228,6 +239,13 @@ class Access:
             )
         scope["mad.principal"] = principal
         return None
+
+
+def _repeated(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The name of a header that is repeated although its meaning needs one value; None without.
+    A proxy before the server may have read another of the values."""
+    names = [name for name, _ in headers if name in _ONCE]
+    return next((name.decode() for name in names if names.count(name) > 1), None)
 
 
 def _foreign_page(headers: Iterable[tuple[bytes, bytes]], host: str, reading: bool) -> str | None:
