@@ -1,4 +1,4 @@
-"""Opens regular files only: whoever reads a named pipe waits until another program writes to it."""
+"""Opens regular files only: whoever opens a named pipe waits until another program does so too."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import stat
 from typing import IO
 
 
-def open_regular(path: str | os.PathLike[str], buffering: int = -1) -> IO[bytes]:
-    """A regular file to be read. Raises OSError for anything else, also at once for a pipe."""
+def open_regular(
+    path: str | os.PathLike[str], mode: str = "rb", *, buffering: int = -1
+) -> IO[bytes]:
+    """A regular file, opened with a binary mode. Raises OSError for anything else, also at once for
+    a pipe."""
 
     def opener(name: str, flags: int) -> int:
-        found = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+        found = os.open(name, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
         if not stat.S_ISREG(os.fstat(found).st_mode):
             os.close(found)
             raise OSError(errno.EINVAL, "it is no regular file", name)
         return found
 
-    return open(path, "rb", buffering, opener=opener)
+    return open(path, mode, buffering, opener=opener)

@@ -767,3 +767,19 @@ def test_wrong_hours_are_problems_of_the_settings() -> None:
     ):
         _, problems = read_options(kind.Options, table, "sinks.ops")
         assert problems, table
+
+
+def test_a_pipe_in_place_of_a_file_blocks_no_sink(tmp_path: Path) -> None:
+    """A pipe without a reader would hold the thread of the sink for good."""
+    from mad.sinks.lines import FileOptions, FileSink
+
+    path = tmp_path / "alerts.jsonl"
+    sink = FileSink(FileOptions(path=str(path)))
+    sink.send(notification())
+    assert sink.check() == [] and len(path.read_bytes().splitlines()) == 1
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(Retry, match=r"alerts\.jsonl"):
+        sink.send(notification())
+    (fault,) = sink.check()
+    assert "alerts.jsonl" in fault

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mad.config.options import option
+from mad.regular import open_regular
 from mad.sinks.protocol import Notification, Retry, SinkOptions
 
 
@@ -69,7 +70,7 @@ class FileSink:
         """Appends a notification. Raises `Retry`."""
         line = json.dumps(notification.payload(), ensure_ascii=False).encode() + b"\n"
         try:
-            with self._path.open("ab") as file:
+            with open_regular(self._path, "ab") as file:
                 # a crash may have left half a line
                 if file.tell() and not self._ends_with_newline():
                     file.write(b"\n")
@@ -80,7 +81,7 @@ class FileSink:
             raise Retry(f"{self._path}: {(error.strerror or str(error)).lower()}") from None
 
     def _ends_with_newline(self) -> bool:
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             file.seek(-1, os.SEEK_END)
             return file.read(1) == b"\n"
 
@@ -88,7 +89,7 @@ class FileSink:
         """Whether the file can be appended to."""
         try:
             existed = self._path.exists()
-            with self._path.open("ab"):
+            with open_regular(self._path, "ab"):
                 pass
             if not existed:
                 self._path.unlink()
