@@ -1,12 +1,12 @@
 //! The result of a batch, a tick or a command, as records for the journal's tables.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use mad_core::export::RejectedDocument;
 use mad_core::{Incident, Rejections, RowKind};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList, PyString};
 
 use crate::config::json_bytes;
 use crate::service::journal_records::{
@@ -14,7 +14,7 @@ use crate::service::journal_records::{
     row_record,
 };
 use crate::service::point_blocks::{PointBlock, point_blocks};
-use crate::service::seen::{FailureRecord, LineRecord, SeenBatch};
+use crate::service::seen::{FailureRecord, SeenBatch};
 
 /// The result of a batch, a tick or a command, as records for the journal's tables.
 #[pyclass(module = "mad._core", frozen)]
@@ -98,9 +98,18 @@ impl EngineUpdate {
         self.seen.failures.clone()
     }
 
-    /// Log lines that were accepted: when, service, level, body, trace.
-    fn lines(&self) -> Vec<LineRecord> {
-        self.seen.lines.clone()
+    /// Log lines of the entry `seq` that were accepted, as records of their table: the entry, the
+    /// position, when, service, level, body, trace.
+    fn lines<'py>(&self, py: Python<'py>, seq: i64) -> PyResult<Bound<'py, PyList>> {
+        // services and levels repeat
+        let mut names: HashMap<&str, Bound<'py, PyString>> = HashMap::new();
+        let lines = &self.seen.lines;
+        let records = lines.iter().enumerate().map(|(i, (at, service, level, body, trace))| {
+            let [service, level] = [service, level]
+                .map(|name| names.entry(name).or_insert_with(|| PyString::new(py, name)).clone());
+            (seq, i, at, service, level, body, trace.as_deref())
+        });
+        PyList::new(py, records)
     }
 
     /// The incidents that changed, each once, as records: id, fingerprint, service, endpoint, start,

@@ -179,7 +179,7 @@ class Judge:
 
     def _collect(self, entry: Entry, update: _core.EngineUpdate) -> bool:
         writes = self.writes
-        writes.log_lines.extend((entry.seq, i, *line) for i, line in enumerate(update.lines()))
+        writes.log_lines.extend(update.lines(entry.seq))
         failures = enumerate(update.failures())
         writes.failures.extend((entry.seq, i, *failure) for i, failure in failures)
         if not update.has_news:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
+from itertools import chain
 
 from mad.journal.alerts import write_alerts
 from mad.journal.entries import AuditLine, Entry, TableWrites, utc_now
@@ -18,10 +20,9 @@ _COLUMNS = {
     "history": 6,
     "batches": 8,
 }
-_INSERT = {
-    table: f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})"
-    for table, columns in _COLUMNS.items()
-}
+#: Records of one statement. Together they take a third less time than one by one. SQLite before
+#: 3.32 takes 999 values, and the widest table has 12 columns.
+_TOGETHER = 80
 #: The newest entries that are kept after they were set aside.
 SET_ASIDE = 1_000
 #: The most bytes of them.
@@ -30,12 +31,24 @@ SET_ASIDE_BYTES = 256 * 1024 * 1024
 
 def write_tables(db: sqlite3.Connection, writes: TableWrites) -> None:
     """Writes results; the caller holds a transaction."""
-    for table, insert in _INSERT.items():
+    for table, columns in _COLUMNS.items():
         records = getattr(writes, table)
-        if records:
-            db.executemany(insert, records)
+        alone = len(records) % _TOGETHER
+        if alone:
+            db.executemany(_insert(table, columns, 1), records[:alone])
+        insert = _insert(table, columns, _TOGETHER)
+        for first in range(alone, len(records), _TOGETHER):
+            together = records[first : first + _TOGETHER]
+            db.execute(insert, list(chain.from_iterable(together)))
     write_audit(db, writes.audit)
     write_alerts(db, writes.alerts)
+
+
+@cache
+def _insert(table: str, columns: int, records: int) -> str:
+    """The statement that writes a number of records to a table."""
+    record = f"({', '.join('?' * columns)})"
+    return f"INSERT OR REPLACE INTO {table} VALUES {', '.join([record] * records)}"
 
 
 def write_audit(db: sqlite3.Connection, lines: Sequence[AuditLine]) -> None:
