@@ -23,8 +23,8 @@ try:
 except ImportError as error:
     raise MissingExtraError("Spark needs pyspark: pip install 'mad-py[spark]'") from error
 
-# Columns beside those of the records: the number of the partition, and the kind.
-_PLACE, _KIND = "mad_partition", "mad_kind"
+# The column of the kind of a record, beside those of the records.
+_KIND = "mad_kind"
 _BYTES = "bytes binary"
 
 
@@ -55,10 +55,10 @@ def detect(
         raise TypeError("no input is given; give requests or another kind as a dataframe")
     session = next(iter(frames.values())).sparkSession
     count = partitions or session.sparkContext.defaultParallelism
-    placed = [_placed(kind, frame, count) for kind, frame in frames.items()]
-    whole = placed[0]
-    for frame in placed[1:]:
-        whole = whole.unionByName(frame, allowMissingColumns=True)
+    whole = _together(frames)
+    keys = [f.col(f"{kind} {'caller' if kind == 'edges' else 'service'}") for kind in frames]
+    # without a sort, which a groupBy would make
+    placed = whole.repartition(count, f.coalesce(*keys))
 
     def survey(config: AnyConfig) -> Iterable[bytes]:
         for kind, frame in frames.items():
@@ -68,12 +68,11 @@ def detect(
             yield from _collected(times.mapInArrow(_survey_of(kind, config), _BYTES))
 
     def judge(plan: bytes) -> Iterable[bytes]:
-        columns = {kind: frame.columns for kind, frame in frames.items()}
-        return _collected(whole.groupBy(_PLACE).applyInArrow(_judge_by(plan, columns), _BYTES))
+        judging = _judge_by(plan, {kind: frame.columns for kind, frame in frames.items()})
+        return _collected(placed.mapInArrow(judging, _BYTES))
 
-    return partition.run(
-        survey, judge, config=config, partitions=[str(number) for number in _places(whole)]
-    )
+    names = [str(number) for number in range(count)]
+    return partition.run(survey, judge, config=config, partitions=names)
 
 
 def _known(kind: str, frame: Any) -> Any:
@@ -82,17 +81,14 @@ def _known(kind: str, frame: Any) -> Any:
     return frame.select([name for name in frame.columns if name in {*needed, *more}])
 
 
-def _placed(kind: str, frame: Any, count: int) -> Any:
-    """The frame with the partition and the kind of each record. Kinds may use one name for columns
-    of different types, so the names begin with the kind."""
-    key = f.coalesce(f.col("caller" if kind == "edges" else "service"), f.lit(""))
-    place = f.pmod(f.crc32(f.encode(key, "UTF-8")), f.lit(count)).cast("int")
-    columns = [f.col(name).alias(f"{kind} {name}") for name in frame.columns]
-    return frame.select(place.alias(_PLACE), f.lit(kind).alias(_KIND), *columns)
-
-
-def _places(whole: Any) -> list[int]:
-    return sorted(row[0] for row in whole.select(_PLACE).distinct().collect())
+def _together(frames: dict[str, Any]) -> Any:
+    """All records in one frame. Kinds may use one name for different types, so it has the kind."""
+    whole = None
+    for kind, frame in frames.items():
+        columns = [f.col(name).alias(f"{kind} {name}") for name in frame.columns]
+        own = frame.select(f.lit(kind).alias(_KIND), *columns)
+        whole = own if whole is None else whole.unionByName(own, allowMissingColumns=True)
+    return whole
 
 
 def _collected(frame: Any) -> list[bytes]:
@@ -119,22 +115,25 @@ def _survey_of(kind: str, config: AnyConfig) -> Callable[[Iterator[Any]], Iterat
 
 
 def _judge_by(plan: bytes, columns: dict[str, list[str]]) -> Callable[[Any], Any]:
-    """A function that judges the records of one partition."""
+    """A function that judges the records of one partition, which is one task."""
 
-    def judge(table: Any) -> Any:
+    def judge(batches: Iterator[Any]) -> Iterator[Any]:
         import pyarrow as pa
         import pyarrow.compute as pc
+        from pyspark import TaskContext
 
-        name = str(table.column(_PLACE)[0].as_py())
-        kinds = table.column(_KIND)
-        tables = {
-            kind: table.filter(pc.equal(kinds, kind))
-            .select([f"{kind} {column}" for column in of_kind])
-            .rename_columns(of_kind)
-            for kind, of_kind in columns.items()
-        }
-        part = partition.judge(plan, name, **tables)
-        return pa.table({"bytes": pa.array([part], pa.binary())})
+        context, all_batches = TaskContext.get(), list(batches)
+        if context is None:
+            return
+        tables = {}
+        if all_batches:
+            table = pa.Table.from_batches(all_batches)
+            for kind, of_kind in columns.items():
+                own = table if len(columns) == 1 else table.filter(pc.equal(table[_KIND], kind))
+                own = own.select([f"{kind} {column}" for column in of_kind])
+                tables[kind] = own.rename_columns(of_kind)
+        part = partition.judge(plan, str(context.partitionId()), **tables)
+        yield pa.record_batch({"bytes": pa.array([part], pa.binary())})
 
     return judge
 
