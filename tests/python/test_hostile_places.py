@@ -122,6 +122,17 @@ def test_a_full_disk_is_reported_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
+@pytest.mark.parametrize(
+    "command",
+    ["config check /dev/zero", "detect requests.csv --out again --resume /dev/zero"],
+)
+def test_a_file_without_an_end_is_refused(command: str, place: Path) -> None:
+    found = shell(f"ulimit -v 4000000; mad {command}", place)
+    assert found.returncode in (errors.USAGE, errors.INPUT)
+    assert "/dev/zero is larger than" in found.stderr
+
+
 #: `café` in Latin-1, which is not UTF-8.
 STRANGE = os.fsdecode(b"caf\xe9")
 

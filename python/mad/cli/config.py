@@ -60,7 +60,7 @@ def add_commands(command: argparse.ArgumentParser, common: argparse.ArgumentPars
 def run_check(args: argparse.Namespace) -> int:
     """Runs `mad config check`."""
     try:
-        text = files.read_text(Path(args.file))
+        text = files.read_text(Path(args.file), most=1 << 20)
     except errors.InputError as error:
         raise errors.UsageError(str(error)) from error
     found = problems(text, args.file)

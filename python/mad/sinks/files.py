@@ -10,13 +10,14 @@ from typing import IO, Any
 
 from mad.errors import InputError, UsageError, reason
 
+#: Most bytes that are read as a whole from something else than a file: a device never ends.
+MOST_BYTES = 64 << 20
 
-def read_text(path: Path, hint: str = "") -> str:
-    """A small file as text."""
+
+def read_text(path: Path, hint: str = "", *, most: int | None = None) -> str:
+    """A file of at most `most` bytes as text; see `read_bytes`."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {reason(error)}", hint) from error
+        return read_bytes(path, hint, most=most).decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text") from error
 
@@ -31,12 +32,21 @@ def read_json(path: Path, hint: str = "") -> Any:
         raise InputError(f"{path} is not JSON of mad: it is nested too deep", hint) from error
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """A file as bytes."""
+def read_bytes(path: str | Path, hint: str = "", *, most: int | None = None) -> bytes:
+    """A file of at most `most` bytes, without a limit for regular files. Raises `InputError`."""
+    pieces, size = [], 0
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            if most is None:
+                most = max(MOST_BYTES, os.fstat(file.fileno()).st_size)
+            while size <= most and (piece := file.read(1 << 20)):
+                pieces.append(piece)
+                size += len(piece)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {reason(error)}") from error
+        raise InputError(f"cannot read {path}: {reason(error)}", hint) from error
+    if most is not None and size > most:
+        raise InputError(f"{path} is larger than {most >> 20} MiB", hint)
+    return b"".join(pieces)
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
