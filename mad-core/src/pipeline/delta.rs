@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entity_part::{EntityPart, SeriesPart};
 use super::incident_log::Rings;
-use super::judge::{EntityState, SeriesState, States};
+use super::judge::States;
 use crate::error::{Error, Result};
 use crate::feature::LogTemplatesOfServices;
 use crate::history::HistoryRing;
@@ -30,7 +30,7 @@ pub struct DeltaCheckpoint {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Global<P> {
     pub pipeline: P,
-    pub lengths: [usize; 5],
+    pub lengths: [usize; 6],
 }
 
 /// The learnt state of one entity, with the ids of its series.
@@ -38,8 +38,7 @@ pub(super) type DeltaPart<'a> = EntityPart<'a, u32>;
 
 /// The tables with a place for each entity or series.
 pub(super) struct Tables {
-    rows: Vec<Option<Box<EntityState>>>,
-    series: Vec<Option<Box<SeriesState>>>,
+    judged: States,
     recent: Vec<HistoryRing>,
     points: Vec<HistoryRing>,
     /// By partition.
@@ -47,12 +46,8 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub fn new(
-        (rows, series): States,
-        (recent, points): Rings,
-        logs: Vec<LogTemplatesOfServices>,
-    ) -> Self {
-        Self { rows, series, recent, points, logs }
+    pub fn new(judged: States, (recent, points): Rings, logs: Vec<LogTemplatesOfServices>) -> Self {
+        Self { judged, recent, points, logs }
     }
 
     /// Empty tables of these lengths.
@@ -62,46 +57,49 @@ impl Tables {
     /// The lengths exceed the limits. They come from outside, so they are checked before memory is
     /// taken.
     pub fn with_lengths(
-        [rows, series, recent, points, logs]: [usize; 5],
+        [rows, series, joint, recent, points, logs]: [usize; 6],
         limits: &Limits,
     ) -> Result<Self> {
-        if rows.max(recent) > limits.entities.saturating_mul(4).saturating_add(1)
+        if rows.max(recent).max(joint) > limits.entities.saturating_mul(4).saturating_add(1)
             || series.max(points) > limits.series
             || logs > limits.partitions.saturating_add(1)
         {
             return Err(Error::state("the saved state has more entities than the limits allow"));
         }
-        let mut tables = Self::new((Vec::new(), Vec::new()), (Vec::new(), Vec::new()), Vec::new());
-        tables.rows.resize_with(rows, || None);
-        tables.series.resize_with(series, || None);
+        let mut tables = Self::new(States::default(), (Vec::new(), Vec::new()), Vec::new());
+        tables.judged.rows.resize_with(rows, || None);
+        tables.judged.series.resize_with(series, || None);
+        tables.judged.joint.resize_with(joint, || None);
         tables.recent.resize_with(recent, HistoryRing::default);
         tables.points.resize_with(points, HistoryRing::default);
         tables.logs.resize_with(logs, LogTemplatesOfServices::default);
         Ok(tables)
     }
 
-    pub fn lengths(&self) -> [usize; 5] {
-        let Self { rows, series, recent, points, logs } = self;
-        [rows.len(), series.len(), recent.len(), points.len(), logs.len()]
+    pub fn lengths(&self) -> [usize; 6] {
+        let Self { judged: States { rows, series, joint }, recent, points, logs } = self;
+        [rows.len(), series.len(), joint.len(), recent.len(), points.len(), logs.len()]
     }
 
     pub fn into_parts(self) -> (States, Rings, Vec<LogTemplatesOfServices>) {
-        ((self.rows, self.series), (self.recent, self.points), self.logs)
+        (self.judged, (self.recent, self.points), self.logs)
     }
 
     /// The state of an entity, if anything is known of it.
     pub fn part(&self, id: EntityId, series: &[SeriesId]) -> Option<DeltaPart<'_>> {
         let filled = |ring: &&HistoryRing| !ring.is_empty();
+        let States { rows, series: states, joint } = &self.judged;
         let of_series = series.iter().map(|id| SeriesPart {
             id: id.0,
-            state: self.series.get(id.index()).and_then(Option::as_deref).map(Cow::Borrowed),
+            state: states.get(id.index()).and_then(Option::as_deref).map(Cow::Borrowed),
             points: self.points.get(id.index()).filter(filled).map(Cow::Borrowed),
         });
         let of_logs = (0..).zip(&self.logs).filter_map(|(partition, logs)| {
             Some((partition, Cow::Borrowed(logs.get(&id)?.as_ref())))
         });
         let part = EntityPart {
-            rows: self.rows.get(id.index()).and_then(Option::as_deref).map(Cow::Borrowed),
+            rows: rows.get(id.index()).and_then(Option::as_deref).map(Cow::Borrowed),
+            joint: joint.get(id.index()).and_then(Option::as_deref).map(Cow::Borrowed),
             recent: self.recent.get(id.index()).filter(filled).map(Cow::Borrowed),
             series: of_series.collect(),
             logs: of_logs.collect(),
@@ -112,14 +110,17 @@ impl Tables {
     /// Puts the state of an entity into its places. Returns None where there are no such places.
     pub fn put(&mut self, id: usize, part: DeltaPart<'_>) -> Option<()> {
         if let Some(rows) = part.rows {
-            *self.rows.get_mut(id)? = Some(Box::new(rows.into_owned()));
+            *self.judged.rows.get_mut(id)? = Some(Box::new(rows.into_owned()));
+        }
+        if let Some(joint) = part.joint {
+            *self.judged.joint.get_mut(id)? = Some(Box::new(joint.into_owned()));
         }
         if let Some(recent) = part.recent {
             *self.recent.get_mut(id)? = recent.into_owned();
         }
         for SeriesPart { id, state, points } in part.series {
             if let Some(state) = state {
-                *self.series.get_mut(id as usize)? = Some(Box::new(state.into_owned()));
+                *self.judged.series.get_mut(id as usize)? = Some(Box::new(state.into_owned()));
             }
             if let Some(points) = points {
                 *self.points.get_mut(id as usize)? = points.into_owned();

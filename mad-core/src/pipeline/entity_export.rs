@@ -54,6 +54,7 @@ impl EntityExport {
         });
         let learnt = EntityPart {
             rows: judge.exported(id).map(|state| Cow::Owned(*state)),
+            joint: judge.joint(id).cloned().map(Cow::Owned),
             recent: filled(incidents.history().recent(id).collect()),
             series: series.collect(),
             logs: ingest
@@ -146,7 +147,7 @@ impl EntityExport {
         (ingest, judge, incidents): (&mut Ingest, &mut Judge, &mut IncidentLog),
     ) -> EntityId {
         let is_whole_service = self.is_whole_service(entity);
-        let EntityPart { rows, recent, series, logs } = self.learnt;
+        let EntityPart { rows, joint, recent, series, logs } = self.learnt;
         let id = if is_whole_service {
             names.entities.service(&entity.service)
         } else {
@@ -159,6 +160,7 @@ impl EntityExport {
             ingest.set_routes(&entity.service, routes);
         }
         judge.put_exported(id, rows.map(|state| Box::new(state.into_owned())));
+        judge.put_joint(id, joint.map(|state| Box::new(state.into_owned())));
         ingest.set_cursors(id, self.cursor, self.last_log);
         for (_, logs) in logs {
             ingest.set_templates(id, logs.into_owned());

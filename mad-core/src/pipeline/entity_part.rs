@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::{EntityState, SeriesState};
 use crate::feature::ServiceLogs;
 use crate::history::HistoryRing;
+use crate::score::JointScorer;
 
 /// The learnt state of one entity. A delta names its series by id, an export by name (`K`). The parts
 /// are borrowed when they are saved, and owned when they were read.
@@ -14,6 +15,8 @@ use crate::history::HistoryRing;
 pub(super) struct EntityPart<'a, K> {
     /// The state of its requests.
     pub rows: Option<Cow<'a, EntityState>>,
+    /// How its metrics move together.
+    pub joint: Option<Cow<'a, JointScorer>>,
     /// Its recent rows; `None` without any.
     pub recent: Option<Cow<'a, HistoryRing>>,
     pub series: Vec<SeriesPart<'a, K>>,
@@ -34,6 +37,7 @@ impl<K> EntityPart<'_, K> {
     /// Whether nothing was learnt.
     pub fn is_empty(&self) -> bool {
         self.rows.is_none()
+            && self.joint.is_none()
             && self.recent.is_none()
             && self.series.is_empty()
             && self.logs.is_empty()

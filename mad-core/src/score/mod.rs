@@ -11,6 +11,7 @@
 //! | [`SeriesScorer`] | one series with an alarm policy |
 //! | [`Likelihood`] | one value alone, by the kind of its signal |
 //! | [`MadScorer`], [`CountScorer`], [`EventScorer`], [`RateScorer`], [`GaugeScorer`] | the likelihoods of latencies, counts, rare events, rates and gauges |
+//! | [`JointScorer`] | several series of one entity together |
 //! | [`RunningTotal`] | nothing: it recognises running totals and gives their increase |
 //! | [`BinomialScorer`], [`CusumScorer`], [`DifferenceScorer`], [`DoubleMadScorer`], [`ExtremeScorer`], [`LongScorer`], [`SeasonalScorer`], [`ShiftScorer`], [`SilenceScorer`], [`SlopeScorer`] | one view each, to be used alone |
 //! | [`EwmaScorer`], [`ZScorer`], [`ErrorSpikeScorer`], [`LimitScorer`], [`ForestScorer`] | the rules of other detectors ([`method`](crate::method)) |
@@ -50,6 +51,7 @@ mod forest;
 mod from_memory;
 mod gaps;
 mod gauge;
+mod joint;
 mod latency_cusum;
 mod learning;
 mod likelihood;
@@ -102,6 +104,7 @@ pub use extreme::ExtremeScorer;
 pub use forest::ForestScorer;
 pub(crate) use gaps::Gaps;
 pub use gauge::GaugeScorer;
+pub use joint::{JointScore, JointScorer};
 pub use likelihood::Likelihood;
 pub use long::LongScorer;
 pub use mad::MadScorer;

@@ -147,6 +147,14 @@ impl SignalName {
             Self::Metric(_) => None,
         }
     }
+
+    /// The name of a metric; `None` for a built-in signal.
+    pub const fn metric(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Request(_) => None,
+            Self::Metric(name) => Some(name),
+        }
+    }
 }
 
 /// Whether the signal of this name counts log lines.

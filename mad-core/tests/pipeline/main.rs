@@ -22,3 +22,4 @@ mod silence;
 #[cfg(feature = "simulate")]
 mod state;
 mod states;
+mod together;

@@ -6,6 +6,7 @@ mod points;
 mod rules;
 mod silence;
 mod state;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::feature::{Row, RowHead, RowKind};
 use crate::guard::{EntityMaturity, Guardrails, JudgedRow, Reason, Verdict};
 use crate::history::{Decision, FlaggedRow};
 use crate::incident::RowOutcome;
-use crate::score::RowScores;
+use crate::score::{JointScorer, RowScores};
 use crate::series::{EntityId, SeriesId, Signal};
 use crate::slo::RowObjectives;
 use crate::time::{Timestamp, duration_of};
@@ -40,6 +41,8 @@ pub(super) struct Judge {
     rows: Vec<Option<Box<EntityState>>>,
     /// By series.
     series: Vec<Option<Box<SeriesState>>>,
+    /// By entity: how its metrics move together.
+    joint: Vec<Option<Box<JointScorer>>>,
     guardrails: Guardrails,
     /// Mute windows of commands. Those of the configuration stand there.
     mutes: Vec<MuteWindow>,
@@ -73,6 +76,7 @@ impl Judge {
         Ok(Self {
             rows: Vec::new(),
             series: Vec::new(),
+            joint: Vec::new(),
             guardrails: Guardrails::new(config.guard, config.score.threshold)?,
             mutes: Vec::new(),
             backfill: false,
@@ -265,6 +269,9 @@ impl Judge {
             if let Some(state) = self.rows.get_mut(id.index()) {
                 *state = None;
             }
+            if let Some(joint) = self.joint.get_mut(id.index()) {
+                *joint = None;
+            }
             self.rules.remove(id);
         }
         for id in series {
@@ -284,6 +291,17 @@ impl Judge {
         self.series.get(id.index()).and_then(Option::as_deref)
     }
 
+    /// How the metrics of an entity move together.
+    pub fn joint(&self, id: EntityId) -> Option<&JointScorer> {
+        self.joint.get(id.index()).and_then(Option::as_deref)
+    }
+
+    pub fn put_joint(&mut self, id: EntityId, state: Option<Box<JointScorer>>) {
+        if let Some(slot) = slot(&mut self.joint, id.index()) {
+            *slot = state;
+        }
+    }
+
     pub fn put_entity(&mut self, id: EntityId, state: Option<Box<EntityState>>) {
         if let Some(slot) = slot(&mut self.rows, id.index()) {
             *slot = state;
@@ -298,11 +316,15 @@ impl Judge {
 
     /// The states of all entities and series, out of here.
     pub fn take_states(&mut self) -> States {
-        (std::mem::take(&mut self.rows), std::mem::take(&mut self.series))
+        States {
+            rows: std::mem::take(&mut self.rows),
+            series: std::mem::take(&mut self.series),
+            joint: std::mem::take(&mut self.joint),
+        }
     }
 
-    pub fn put_states(&mut self, (rows, series): States) {
-        (self.rows, self.series) = (rows, series);
+    pub fn put_states(&mut self, States { rows, series, joint }: States) {
+        (self.rows, self.series, self.joint) = (rows, series, joint);
     }
 }
 
@@ -316,8 +338,25 @@ fn is_only_slow(row: &Row<'_>, verdict: &Verdict) -> bool {
     })
 }
 
+/// The guardrails of an entity: those of its overrides, or else the general ones.
+fn guardrails_of<'a>(
+    rules: &'a HashMap<EntityId, Option<Rules>>,
+    general: &'a Guardrails,
+    entity: EntityId,
+) -> &'a Guardrails {
+    match rules.get(&entity) {
+        Some(Some(rules)) => &rules.guardrails,
+        _ => general,
+    }
+}
+
 /// The states of entities and of series, by id.
-pub(super) type States = (Vec<Option<Box<EntityState>>>, Vec<Option<Box<SeriesState>>>);
+#[derive(Default)]
+pub(super) struct States {
+    pub rows: Vec<Option<Box<EntityState>>>,
+    pub series: Vec<Option<Box<SeriesState>>>,
+    pub joint: Vec<Option<Box<JointScorer>>>,
+}
 
 /// The place of an id, made if it is not there.
 fn slot<T>(states: &mut Vec<Option<T>>, index: usize) -> Option<&mut Option<T>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::levels::accepted;
 use super::rules::{metric_scorer, scorer_of};
-use super::{Judge, SeriesState, slot};
+use super::{Judge, SeriesState, guardrails_of, slot};
 use crate::config::PipelineConfig;
 use crate::feature::{Row, RowHead, SignalSample};
 use crate::guard::{
@@ -31,20 +31,21 @@ impl Judge {
         self.learn_rules(entity, config, names);
         // the price of looking at several points (Bonferroni)
         let look_elsewhere = (row.samples.len() as f64).log10();
-        let (mut highest, mut outcomes) = (0.0_f64, Vec::new());
+        let mut outcomes = Vec::new();
         let mut signals = Vec::with_capacity(row.samples.len());
         let mut verdict = RowVerdict::default();
+        let mut points = Vec::with_capacity(row.samples.len());
         for sample in row.samples {
-            if let Some(judged) = self.judge_point(row.head, sample, look_elsewhere, config, names)
-            {
-                let Judged { signal, verdict: own, alarm } = judged;
-                highest = highest.max(alarm.score.neg_log10_p - look_elsewhere);
-                if signal.is_anomaly || alarm.verdict.is_anomaly {
-                    outcomes.push(PointOutcome::new(bucket, &signal, &alarm, look_elsewhere));
-                }
-                verdict.add(&own, signals.len());
-                signals.push(signal);
+            points.extend(self.judge_point(row.head, sample, look_elsewhere, config, names));
+        }
+        let mut highest = self.judge_together(row.head, &mut points, config, names);
+        for Judged { signal, verdict: own, alarm, price, .. } in points {
+            highest = highest.max(alarm.score.neg_log10_p - price);
+            if signal.is_anomaly || alarm.verdict.is_anomaly {
+                outcomes.push(PointOutcome::new(bucket, &signal, &alarm, price));
             }
+            verdict.add(&own, signals.len());
+            signals.push(signal);
         }
         let head = *row.head;
         let judged = JudgedRow { entity: name, head, requests: None, signals, verdict: verdict.0? };
@@ -133,10 +134,7 @@ impl Judge {
             }
         }
         let kind = if is_new { SignalKind::Events } else { state.scorer.kind() };
-        let guardrails = match self.rules.get(&entity) {
-            Some(Some(rules)) => &rules.guardrails,
-            _ => &self.guardrails,
-        };
+        let guardrails = guardrails_of(&self.rules, &self.guardrails, entity);
         let (settings, is_backfill) = (settings.as_ref(), self.backfill);
         let in_ms = settings.is_some_and(|own| own.in_ms);
         let traits = SignalTraits { kind, in_ms, has_trials: sample.n > 1, request: None };
@@ -188,15 +186,20 @@ impl Judge {
             signal: judged,
             verdict,
             alarm: Alarm { kind, score: alarm, verdict: alarmed, leaving },
+            traits,
+            price: look_elsewhere,
         })
     }
 }
 
 /// A judged value of a series.
-struct Judged {
-    signal: JudgedSignal,
-    verdict: Verdict,
-    alarm: Alarm,
+pub(super) struct Judged {
+    pub signal: JudgedSignal,
+    pub verdict: Verdict,
+    pub alarm: Alarm,
+    pub traits: SignalTraits,
+    /// What its evidence pays for the other points of the row.
+    pub price: f64,
 }
 
 /// A value that is not flagged strongly enough for its row, with the expected one.
@@ -231,10 +234,10 @@ impl RowVerdict {
 }
 
 /// The judgement of a point as an alarm, before the cooldown: incidents have their own.
-struct Alarm {
-    kind: SignalKind,
-    score: Score,
-    verdict: Verdict,
+pub(super) struct Alarm {
+    pub kind: SignalKind,
+    pub score: Score,
+    pub verdict: Verdict,
     /// The slow change of its level, if there is one and no guardrail suppresses it.
     leaving: Option<DriftAlarm>,
 }

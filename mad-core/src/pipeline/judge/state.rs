@@ -159,6 +159,12 @@ impl SeriesState {
         EntityMaturity { first: self.first, points: self.scorer.points() }
     }
 
+    /// Replaces the decision on the newest point, which is flagged with others.
+    pub fn judged_again(&mut self, decision: Decision, was_flagged: bool) {
+        self.newest = Some(decision);
+        self.flagged += u64::from(!was_flagged);
+    }
+
     /// Notes the decision on the newest point.
     pub fn judged(&mut self, at: Timestamp, decision: Decision) {
         self.last = self.last.max(at);
