@@ -6,7 +6,7 @@ Each host has 20 metrics that follow a common load: an AR(1) process, on some ho
 a day. Two thirds into three days begin faults: five of the metrics are off by some standard
 deviations of what the load does not explain, up or down, for five or ten minutes. A fault is found
 when a metric is flagged while it lasts, and alarms when an incident overlaps it. False rows and
-incidents are those elsewhere. In `alone`, each metric is an entity of its own.
+incidents are those elsewhere. In `alone`, each metric is a separate entity.
 """
 
 from __future__ import annotations
