@@ -115,3 +115,8 @@ def test_settings_of_another_system_are_refused() -> None:
         mad.simulate.world("sun")
     with pytest.raises(ValueError, match="time zone"):
         mad.simulate.world("melt", start="2026-02-03T04:05:06")
+
+
+def test_a_shop_beyond_the_memory_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 20,000,000"):
+        mad.simulate.world("shop", rows=1_000_000_000)

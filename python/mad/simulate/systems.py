@@ -29,6 +29,8 @@ _FIELDS = {
         "error_rate",
     },
 }
+#: Most requests of a shop that is held in memory, of about 100 bytes each.
+MOST_ROWS = 20_000_000
 _SECONDS = ("duration", "interval", "warm_up")
 _TRUTH = "truth.json"
 
@@ -77,7 +79,7 @@ def world(
 
     | system | settings and defaults |
     |---|---|
-    | shop | rows 10,000, services 4, duration 7,200, incidents (a list of specifications) |
+    | shop | rows 10,000 (at most 20,000,000), services 4, duration 7,200, incidents (a list) |
     | melt | services 3, duration 43,200, interval 60, anomalous 0.05, missing 0.2 |
     | api | pattern `normal`, calls_per_minute 20, anomalies 20, warm_up 1,500, duration 14,400 |
     | radar | scenario `drift`, warm_up 3,600, duration 7,200, interval 1 |
@@ -135,6 +137,11 @@ def _shop(seed: int, start: str | datetime | None, labels: bool, given: Mapping[
         labels,
     )
     rows = simulation.rows
+    if rows > MOST_ROWS:
+        raise ValueError(
+            f"rows is {rows:,}; a world in memory has at most {MOST_ROWS:,}, and mad simulate "
+            "--out writes more"
+        )
     content = simulation.take_csv(rows)
     return _world("shop", {"requests.csv": content}, simulation.truth_json(), rows)
 
