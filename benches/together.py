@@ -93,7 +93,7 @@ def count(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=4, help="how many (default: 4)")
+    parser.add_argument("--seeds", type=int, default=2, help="how many (default: 2)")
     parser.add_argument("--hosts", type=int, default=8, help="hosts of a seed (default: 8)")
     args = parser.parse_args()
     print(

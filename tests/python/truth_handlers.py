@@ -262,11 +262,14 @@ def silent(of: Checker, entity: Entity, at: np.datetime64) -> None:
 def after(of: Checker, entity: Entity, at: np.datetime64, ago: str, what: str) -> None:
     """A change of a service shortly before `at`."""
     times = [of.files.columns[(*entity, s)].at for s in of.files.signals_of(entity)]
-    step = min(np.diff(np.unique(one)).min() for one in times if len(one) > 1)
+    # metrics can have a shorter step than requests and log lines of the same entity
+    steps = {of.step, *(np.diff(np.unique(one)).min() for one in times if len(one) > 1)}
     for change in of.files.changes:
         name = f"{change['kind']} {change['name']} {change['version']}"
-        length = float((at + step - moment(change["timestamp"])) / np.timedelta64(1, "s"))
-        if change["service"] == entity[0] and name == what and seconds(ago).is_close(length):
+        since = at - moment(change["timestamp"])
+        lengths = [float((since + step) / np.timedelta64(1, "s")) for step in steps]
+        is_it = change["service"] == entity[0] and name == what
+        if is_it and any(seconds(ago).is_close(length) for length in lengths):
             return
     of.wrong(f"no such change of {entity[0]} is in the input")
 

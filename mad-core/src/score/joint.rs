@@ -18,11 +18,13 @@ const WARM_UP: u32 = 60;
 const PRIOR: f64 = 20.0;
 /// Smallest variance of a series' deviations: one that hardly ever moves does not count more than
 /// others when it does.
-const LEAST_VARIANCE: f64 = 0.5;
+const LEAST_VARIANCE: f64 = 0.5 * SMOOTHED;
 /// A row this many times as far out as usual teaches less, in proportion.
 const FAR: f64 = 3.0;
-/// Weight of the newest row in the smoothed distance.
+/// Weight of the newest row in the smoothed deviations.
 const SMOOTHING: f64 = 0.3;
+/// Variance of smoothed deviations of variance 1 without correlation in time.
+const SMOOTHED: f64 = SMOOTHING / (2.0 - SMOOTHING);
 /// Rows over which the two memories of the distance fade: hours, and two days of minutes.
 const MEMORIES: [u32; 2] = [240, 2_880];
 
@@ -33,14 +35,14 @@ const MEMORIES: [u32; 2] = [240, 2_880];
 ///
 /// # Method
 ///
-/// A row of robust deviations `z` (scales), clipped at 4, has the squared Mahalanobis distance
-/// `z' R^-1 z` (Hotelling, 1947), where `R` is the correlation of the deviations in the past: it fades
-/// over 960 rows, learns distant rows with less weight, and is shrunk towards independence by the
-/// weight of 20 rows. The largest share `z_i (R^-1 z)_i` is left out, because it can be one series
-/// alone. The distance is smoothed over rows (exponential weights, 0.3 for the newest; Lowry et al.,
-/// 1992). Under the null hypothesis it is taken as Gamma distributed with the mean and the variance
-/// that it had: the larger of those over 240 and 2,880 rows, the variance widened by two standard
-/// errors.
+/// Robust deviations (scales) are clipped at 4 and smoothed over rows with exponential weights, 0.3 for
+/// the newest (multivariate EWMA; Lowry et al., 1992): noise averages out and a shift stays. A row `z`
+/// of smoothed deviations has the squared Mahalanobis distance `z' R^-1 z` (Hotelling, 1947), where `R`
+/// is their correlation in the past: it fades over 960 rows, learns distant rows with less weight, and
+/// is shrunk towards independence by the weight of 20 rows. The largest share `z_i (R^-1 z)_i` is left
+/// out, because it can be one series alone. Under the null hypothesis the rest is taken as Gamma
+/// distributed with the mean and the variance that it had: the larger of those over 240 and 2,880
+/// rows, the variance widened by two standard errors.
 ///
 /// # Small samples and limits
 ///
@@ -68,10 +70,11 @@ const MEMORIES: [u32; 2] = [240, 2_880];
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JointScorer {
     names: Vec<Arc<str>>,
-    /// Products of deviations, faded: the lower triangle, by row.
+    /// Smoothed deviations.
+    smoothed: Vec<f64>,
+    /// Products of smoothed deviations, faded: the lower triangle, by row.
     products: Vec<Vec<f32>>,
     rows: u32,
-    smoothed: Option<f64>,
     usual: [Usual; 2],
     judged: u32,
 }
@@ -81,12 +84,13 @@ pub struct JointScorer {
 pub struct JointScore {
     /// Negative decimal logarithm of the probability of such a row and the rows before it, 0 to 300.
     pub neg_log10_p: f64,
-    /// The share of each deviation in the distance of the row, in the order of the deviations. They
-    /// add up to the squared distance; one of a series that only follows others can be negative.
+    /// The share of each series in the squared distance, in the order of the deviations. One that only
+    /// follows others can be negative. It is 0 where the newest deviation is on the other side than the
+    /// rows before it.
     pub shares: Vec<f64>,
 }
 
-/// Mean and variance of the smoothed distance, faded.
+/// Mean and variance of the distance, faded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Usual {
     mean: f64,
@@ -108,8 +112,14 @@ impl JointScorer {
             deviations.iter().enumerate().map(|(i, (name, _))| self.place(i, name)).collect();
         let mut row = vec![f64::NAN; self.names.len()];
         for (place, (_, deviation)) in places.iter().zip(deviations) {
-            if let Some(slot) = place.and_then(|place| row.get_mut(place)) {
-                *slot = deviation.clamp(-CLIP, CLIP);
+            let Some(place) = *place else { continue };
+            let (Some(slot), Some(smoothed)) = (row.get_mut(place), self.smoothed.get_mut(place))
+            else {
+                continue;
+            };
+            if deviation.is_finite() {
+                *smoothed += SMOOTHING * (deviation.clamp(-CLIP, CLIP) - *smoothed);
+                *slot = *smoothed;
             }
         }
         let known = row.iter().filter(|deviation| deviation.is_finite()).count();
@@ -126,10 +136,13 @@ impl JointScorer {
         // a row far out teaches less, so that an incident does not become the usual correlation
         let far = FAR * known as f64;
         self.learn(&row, if distance > far { far / distance } else { 1.0 });
-        let share_of = |place: &Option<usize>| {
-            place.and_then(|place| shares.get(place)).copied().unwrap_or_default()
+        let share_of = |(place, (_, deviation)): (&Option<usize>, &(&Arc<str>, f64))| {
+            let place = (*place)?;
+            let is_like = row.get(place).is_some_and(|smoothed| smoothed * deviation > 0.0);
+            shares.get(place).copied().filter(|_| is_like)
         };
-        JointScore { neg_log10_p, shares: places.iter().map(share_of).collect() }
+        let shares = places.iter().zip(deviations).map(|one| share_of(one).unwrap_or_default());
+        JointScore { neg_log10_p, shares: shares.collect() }
     }
 
     /// The place of a name, which is mostly that of its deviation in the row; `None` beyond the limit.
@@ -144,9 +157,10 @@ impl JointScorer {
         self.names.push(Arc::clone(name));
         let mut products = vec![0.0; self.names.len()];
         if let Some(own) = products.last_mut() {
-            *own = 1.0;
+            *own = SMOOTHED as f32;
         }
         self.products.push(products);
+        self.smoothed.push(0.0);
         Some(self.names.len() - 1)
     }
 
@@ -155,7 +169,7 @@ impl JointScorer {
         let scales: Vec<f64> = self
             .products
             .iter()
-            .map(|products| products.last().map_or(1.0, |own| f64::from(*own)))
+            .map(|products| products.last().map_or(SMOOTHED, |own| f64::from(*own)))
             .map(|variance| variance.max(LEAST_VARIANCE).sqrt())
             .collect();
         let certain = f64::from(self.rows.min(MEMORY));
@@ -197,12 +211,9 @@ impl JointScorer {
 
     /// `-log10 p` of a distance after the rows before it; then it is learnt.
     fn judge(&mut self, distance: f64) -> f64 {
-        let before = self.smoothed.unwrap_or(distance);
-        let smoothed = before + SMOOTHING * (distance - before);
-        if !smoothed.is_finite() {
+        if !distance.is_finite() {
             return 0.0;
         }
-        self.smoothed = Some(smoothed);
         let mean = self.usual.iter().fold(0.0, |most: f64, usual| most.max(usual.mean));
         let variance = self.usual.iter().fold(0.0, |most: f64, usual| most.max(usual.variance));
         let is_known = self.judged >= WARM_UP && mean > 0.0 && variance > 0.0;
@@ -210,11 +221,11 @@ impl JointScorer {
         // standard error of the variance of a Gamma distribution: its excess kurtosis is 6 / shape
         let unsure = ((2.0 + 6.0 * variance / (mean * mean)) / rows).sqrt();
         let wide = variance * (1.0 + 2.0 * unsure);
-        let value = if is_known { tail(smoothed, mean, wide) } else { 0.0 };
-        let limit = if is_known { mean + CLIP * wide.sqrt() } else { smoothed };
+        let value = if is_known { tail(distance, mean, wide) } else { 0.0 };
+        let limit = if is_known { mean + CLIP * wide.sqrt() } else { distance };
         self.judged = self.judged.saturating_add(1);
         for (usual, memory) in self.usual.iter_mut().zip(MEMORIES) {
-            usual.learn(smoothed.min(limit), 1.0 / f64::from(self.judged.min(memory)));
+            usual.learn(distance.min(limit), 1.0 / f64::from(self.judged.min(memory)));
         }
         value
     }
@@ -285,6 +296,7 @@ mod tests {
         let names: Vec<Arc<str>> = ["a", "b", "c"].map(Into::into).to_vec();
         let mut scorer = JointScorer {
             names: names.clone(),
+            smoothed: vec![f64::INFINITY, 1.0],
             products: vec![vec![], vec![f32::NAN, 1.0], vec![9.0, 9.0, 1.0]],
             rows: u32::MAX,
             judged: u32::MAX,

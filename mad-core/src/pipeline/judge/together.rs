@@ -15,11 +15,11 @@ use crate::series::{SignalKind, SignalName};
 /// Fewest metrics that deviate together. Two are a pair that has changed; each says so alone.
 const FEWEST: usize = 3;
 /// Least share of a metric in the distance of its row, in squared scales, to be named.
-const LEAST_SHARE: f64 = 2.0;
+const LEAST_SHARE: f64 = 4.0;
 /// The price of a second look at a row whose points were judged alone, `log10 2`.
 const SECOND_LOOK: f64 = std::f64::consts::LOG10_2;
 /// Orders of magnitude above the threshold from which on it can open an incident. Neighbouring rows
-/// share the smoothed distance, so that two of them prove less than two rows of a single metric.
+/// share the smoothed deviations, so that two of them prove less than two rows of a single metric.
 const TO_OPEN: f64 = 1.0;
 
 impl Judge {
