@@ -230,7 +230,8 @@ class Checker:
         before = column.values[(column.at < start) & np.isfinite(column.values) & ~column.flagged]
         if len(before) < 10 or slow:
             return
-        low, high = np.quantile(before[-240:], [0.01, 0.99])
+        # a level that has crept away is compared with that of before it
+        low, high = np.quantile(before, [0.01, 0.99])
         # a share is estimated with a prior; a level may have left its past slowly
         slack = 0.02 if signal.endswith(("rate", "share")) else 0.06 * abs(float(np.median(before)))
         slack = max(slack, 1.0) if signal in _COUNTS else slack

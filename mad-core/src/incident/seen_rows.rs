@@ -15,8 +15,8 @@ const MOST_WEAK: usize = 200;
 /// Maximum of signals whose extremes are kept.
 const MOST_SIGNALS: usize = 64;
 /// Newest counted steps that are remembered, because requests, metrics and logs of one step arrive
-/// one after the other.
-const RECENT: usize = 8;
+/// one after the other, and a silence is known when it has lasted for some steps.
+const RECENT: usize = 32;
 
 /// Rows of one entity or incident that were seen so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
