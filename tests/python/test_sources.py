@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -730,3 +732,42 @@ def test_a_panic_of_a_source_is_a_failure_and_not_its_end(tmp_path: Path) -> Non
     finally:
         runner.stop()
         engine.stop(save=False)
+
+
+@pytest.mark.parametrize("most_open", [1, 3, 1_000])
+def test_no_record_is_lost_while_files_are_written_and_rotated(
+    most_open: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step of a rotation may fall between any two looks, also while files are closed."""
+    monkeypatch.setattr("mad.sources.tail._most_open", lambda: most_open)
+    paths = [tmp_path / f"{number}.log" for number in range(12)]
+    for number, path in enumerate(paths):
+        _append(path, number, number + 1)
+    source = _follow(tmp_path / "*.log")
+    source.open({})
+    found = _read(source)
+    counter, lock = itertools.count(len(paths)), threading.Lock()
+
+    def write(seed: int) -> None:
+        drawn = random.Random(seed)
+        for turn in range(700):
+            path = drawn.choice(paths[seed::3])
+            with lock:
+                number = next(counter)
+            _append(path, number, number + 1)
+            if drawn.random() < 0.03:
+                path.rename(path.with_name(f"{path.name}.{turn}"))
+            time.sleep(drawn.random() * 0.002)
+
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in range(3)]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        found += _read(source)
+    for _ in range(1_000):
+        if len(found) >= len(paths) + 3 * 700:
+            break
+        time.sleep(0.01)
+        found += _read(source)
+    source.close()
+    assert sorted(found) == list(range(len(paths) + 3 * 700))

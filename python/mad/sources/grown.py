@@ -76,10 +76,12 @@ class Grown:
         self._format = format
         self.is_truncated = False
         self._content = _content(path)
-        self._inode = path.stat().st_ino
+        self._inode = self._content.inode()
         self._head = b""
         self._pending = b""
         self._is_skipping = False
+        #: Where the last look ended; None when there was more to read.
+        self._end: int | None = None
         self._last = LastRecord()
         #: Lines that were read and are kept back.
         self._kept = b""
@@ -134,6 +136,17 @@ class Grown:
         """Whether the file has no name any more."""
         return self._content.links() == 0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether lines are kept back, or the rest of a line is being skipped."""
+        return self.waits or self._is_skipping
+
+    def is_read(self, size: int) -> bool:
+        """Whether the last look reached the end of the file, when it has this size now."""
+        if self._end is None:
+            return False
+        return self._content.is_packed or size == self._end
+
     def _size(self) -> int:
         if not self._content.is_packed:
             return self.path.stat().st_size
@@ -143,6 +156,10 @@ class Grown:
             step = len(self._content.at(size, _CHUNK))
         return size
 
+    def holds(self, place: Place) -> bool:
+        """Whether the file begins as that of a place does."""
+        return _hash(self._head) == place.head
+
     def place(self) -> Place:
         """The place after the lines that were given."""
         return Place(self._inode, self._offset, len(self._head), _hash(self._head))
@@ -151,12 +168,14 @@ class Grown:
         """The next whole lines, of about `most` bytes at most, and the number of lines that were
         skipped because they are too long. The last record of a log waits for its further lines."""
         skipped = 0
+        self._end = None
         if not self._is_begun:
             self._begin()
         if self._content.is_packed or not self._is_changed():
             while True:
                 piece = self._content.at(self._offset + len(self._pending), most)
                 if not piece:
+                    self._end = self._offset + len(self._pending)
                     return b"", skipped
                 whole, end, rest = (self._pending + piece).rpartition(b"\n")
                 if end:
@@ -180,7 +199,7 @@ class Grown:
                 self._pending = rest
                 if len(piece) < most:
                     # half a line: it is read again when it is whole
-                    self._pending = b""
+                    self._pending, self._end = b"", self._offset + len(rest)
                     return b"", skipped
         return b"", skipped
 
@@ -266,6 +285,10 @@ class _Content:
     def size(self) -> int:
         """Bytes of the file as it is stored."""
         return os.fstat(self._file.fileno()).st_size
+
+    def inode(self) -> int:
+        """The inode of the file."""
+        return os.fstat(self._file.fileno()).st_ino
 
     def links(self) -> int:
         """Names that the file has."""

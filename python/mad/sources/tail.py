@@ -105,38 +105,33 @@ class TailSource:
 
     def _of_next_file(self) -> Batch | None:
         """The next lines of the files that can be read, which take turns."""
-        batch, is_crowded = self._of_open_files()
-        while batch is None and is_crowded:
-            batch, is_crowded = self._of_open_files()
-        return batch
-
-    def _of_open_files(self) -> tuple[Batch | None, bool]:
-        """The next lines, and whether files were closed while others waited for their turn."""
-        waiting = rested = False
         followers = list(self._files.values())
+        followers = followers[self._turn :] + followers[: self._turn]
         is_open = sum(one.is_open for one in followers)
-        for place in range(len(followers)):
-            turn = (self._turn + place) % len(followers)
-            one = followers[turn]
+        for place, one in enumerate(followers):
+            if not one.is_open and is_open >= 2 * self._most_open:
+                # those that are read last give way
+                other = next((any_ for any_ in reversed(followers) if any_.may_close), None)
+                if other is None:
+                    continue
+                other.rest()
+                is_open -= 1
             was_open = one.is_open
-            if not was_open and is_open >= 2 * self._most_open:
-                waiting = True
-                continue
             batch = one.attempt()
             is_open += one.is_open - was_open
-            if batch is None and one.is_open and is_open > self._most_open:
-                one.rest()
-                is_open -= not one.is_open
-                rested = rested or not one.is_open
             if batch is None and one.is_deleted():
                 batch = one.unfinished()
+                is_open -= one.is_open
                 one.close()
                 del self._files[str(one.path)]
                 self._gone.append(str(one.path))
+            elif batch is None and one.may_close and is_open > self._most_open:
+                one.rest()
+                is_open -= 1
             if batch is not None:
-                self._turn = turn + 1
-                return batch, False
-        return None, waiting and rested
+                self._turn = (self._turn + place + 1) % len(followers)
+                return batch
+        return None
 
     def faults(self) -> list[str]:
         """The files that are not read now, while others are: one sentence each."""
@@ -240,12 +235,22 @@ class Follower:
         """Whether the file is open."""
         return self._file is not None
 
+    @property
+    def may_close(self) -> bool:
+        """Whether the file is open and can be closed between two lines."""
+        return self._file is not None and not self._file.is_busy
+
     def rest(self) -> None:
-        """Closes a file that was read to its end, until it changes."""
-        if self._file is not None and not self.waits and not self.fault:
-            with suppress(OSError):
-                self._resting = _form(self.path)
-                self.close()
+        """Closes the file. It is opened again at the next attempt; if it was read to its end and
+        has its name, when it has changed."""
+        file = self._file
+        if file is None:
+            return
+        with suppress(OSError):
+            form = _form(self.path)
+            if file.place().inode == form[0] and file.is_read(form[1]) and not self._next:
+                self._resting = form
+        self.close()
 
     @property
     def waits(self) -> bool:
@@ -257,14 +262,19 @@ class Follower:
         says why, and the next attempts do nothing for a while."""
         if self.fault and monotonic() < self._again:
             return None
+        last = self._file.place() if self._file is not None else self._stored
         try:
             if self._resting is not None:
                 if self.path.exists() and _form(self.path) == self._resting:
                     return None
                 self._resting = None
             batch = self._read()
+        except FileNotFoundError:
+            # rotated in this moment
+            self._return_to(last)
+            return None
         except (OSError, ValueError) as error:
-            self.close()
+            self._return_to(last)
             self.fault = f"{self.path}: {reason(error) if isinstance(error, OSError) else error}"
             self._pause = min(2 * self._pause, LONGEST_PAUSE) or 0.5
             self._again = monotonic() + self._pause
@@ -273,6 +283,11 @@ class Follower:
         if batch is not None:
             self._gone_since = None
         return batch
+
+    def _return_to(self, place: Place | None) -> None:
+        """Closes the file, to continue at a place in the next attempt."""
+        self.close()
+        self._stored, self._next, self._resting = place, [], None
 
     def is_deleted(self) -> bool:
         """Whether the file and all its rotated forms were deleted, or moved to another folder and
@@ -320,6 +335,12 @@ class Follower:
                 return batch
         return None
 
+    def _after(self, place: Place) -> list[Path]:
+        """The rotated files that follow the one of a place, without copies of it."""
+        rotated = rotated_of(self.path)
+        same = [one for one in rotated if place.is_in(one)]
+        return [one for one in rotated if same and one not in same and _later(one, same[0])]
+
     def _of_damaged(self, file: Grown) -> Batch:
         """Leaves the rest of a rotated file that cannot be decompressed, because others follow it.
         Raises ValueError for one that is still being written, and for the present one."""
@@ -359,8 +380,13 @@ class Follower:
             found = next((one for one in candidates if place.is_in(one)), None)
             if found is not None:
                 self._file = self._grown(found, place)
+                if not self._file.holds(place):
+                    # rotated between the comparison and the opening
+                    self.close()
+                    self._stored = place
+                    return False
                 if found != self.path:
-                    self._next = [one for one in rotated_of(self.path) if _later(one, found)]
+                    self._next = self._after(place)
                 return True
         elif self._with_rotated:
             self._next = rotated_of(self.path)
@@ -385,13 +411,12 @@ class Follower:
         same = [one for one in rotated_of(self.path) if place.is_in(one)]
         file.close()
         self._file = None
+        if same:
+            # renamed, perhaps several times since the last look
+            self._next = self._after(place)
         if file.path == self.path and file.is_truncated and same:
             self._file = self._grown(same[0], place)
-            self._next = [one for one in rotated_of(self.path) if _later(one, same[0])]
             return self._file
-        if file.path == self.path and same:
-            # Renamed, perhaps several times since the last look.
-            self._next = [one for one in rotated_of(self.path) if _later(one, same[0])]
         self._stored = None
         if self._open_next():
             return self._file
