@@ -7,6 +7,7 @@ use super::context::RankingContext;
 use super::ranking::{Culprit, Evidence, NotCalled};
 use crate::guard::Severity;
 use crate::history::FlaggedRow;
+use crate::incident::usual_beside;
 use crate::score::score_of;
 use crate::series::{
     CALLS_TO, Entity, EntityId, EntityTable, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal,
@@ -98,9 +99,9 @@ impl Suspect {
                 Some(known) => {
                     let (rows, usual) = (known.rows + 1, known.usual);
                     if flagged.neg_log10_p > known.neg_log10_p {
-                        *known = here;
+                        *known = Evidence { usual: usual_beside(usual, flagged), ..here };
                     }
-                    (known.rows, known.usual) = (rows, usual);
+                    known.rows = rows;
                 }
                 None => {
                     self.evidence.insert(flagged.signal.clone(), here);

@@ -23,5 +23,6 @@ pub use member::{MOST_MEMBERS, Member};
 pub(crate) use open_state::OpenState;
 pub use outcome::RowOutcome;
 pub use peak::Peak;
+pub(crate) use peak::usual_beside;
 pub use seen_rows::SeenRows;
 pub use topology::Topology;

@@ -16,7 +16,8 @@ pub struct Peak {
     /// The largest `-log10 p` of the signal in any row.
     pub neg_log10_p: f64,
     /// The usual value: the one expected in the first row in which the signal was flagged. Later rows
-    /// learn from the incident.
+    /// learn from the incident. Where the extreme is a fall against its own row and a rise against that
+    /// value, or the other way round, the usual value is that of its row.
     #[serde(deserialize_with = "crate::time::unknown::number")]
     pub usual: f64,
     /// Whether the signal is flagged in this row, and not only in other rows of the incident.
@@ -63,6 +64,7 @@ impl Peak {
         let longer = self.signal.drifting_for.map(|lasted| lasted + at.duration_since(self.at));
         let drifting_for = signal.drifting_for.or(longer.filter(|lasted| !lasted.is_zero()));
         (self.at, self.is_flagged) = (at, is_flagged);
+        self.usual = usual_beside(self.usual, signal);
         self.signal = FlaggedSignal { drifting_for, ..signal.clone() };
     }
 
@@ -78,4 +80,12 @@ impl Peak {
         }
         if now.z < 0.0 { now.value < then.value } else { now.value > then.value }
     }
+}
+
+/// The usual value that a text names beside a value: the earlier one, unless the value lies on the
+/// other side of it than of the value expected in its row.
+pub(crate) fn usual_beside(usual: f64, signal: &FlaggedSignal) -> f64 {
+    let is_other_side =
+        (signal.z < 0.0 && signal.value > usual) || (signal.z > 0.0 && signal.value < usual);
+    if is_other_side { signal.expected } else { usual }
 }

@@ -430,3 +430,15 @@ fn the_usual_value_is_that_of_the_first_flagged_row() {
     let evidence = &ranking.culprits[0].evidence[0];
     assert_eq!((evidence.value, evidence.expected, evidence.usual), (909.0, 400.0, 100.0));
 }
+
+#[test]
+fn a_usual_value_on_the_other_side_is_not_quoted() {
+    // a fall against 2,000 of before, which had become a rise against 400 by then
+    let mut later = row(0, 11, 9.0);
+    later.signals[0].expected = 400.0;
+    let mut first = row(0, 10, 5.0);
+    (first.signals[0].expected, first.signals[0].z) = (2_000.0, -5.0);
+    let ranking = rank(&[first, later]);
+    let evidence = &ranking.culprits[0].evidence[0];
+    assert_eq!((evidence.value, evidence.usual), (909.0, 400.0));
+}

@@ -647,3 +647,19 @@ fn an_incident_knows_whether_its_steps_differ() {
     assert!(incident.steps_differ);
     assert_eq!(incident.step, Duration::from_secs(60));
 }
+
+#[test]
+fn a_peak_does_not_quote_a_usual_value_on_the_other_side() {
+    let mut group = Group::new();
+    let row = |i: i64, value: f64, expected: f64, z: f64, neg_log10_p: f64| {
+        let mut row = FlaggedRow { effective_n: 9.0, ..flagged(i, neg_log10_p) };
+        let signal = &mut row.signals[0];
+        (signal.value, signal.expected, signal.z) = (value, expected, z);
+        row
+    };
+    for row in [row(0, 900.0, 2_000.0, -5.0, 10.0), row(1, 1_500.0, 400.0, 9.0, 12.0)] {
+        group.grouper.take(&entity("a"), RowOutcome::Alarm(row), &(), &mut group.changes);
+    }
+    let peak = &group.grouper.incidents()[0].peaks[0];
+    assert_eq!((peak.signal.value, peak.usual), (1_500.0, 400.0));
+}
