@@ -687,7 +687,7 @@ def test_something_else_in_place_of_a_file_blocks_nothing(other: str, tmp_path: 
 def test_a_file_that_was_moved_away_is_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mad.sources.tail._GONE_SECONDS", 0.0)
+    monkeypatch.setattr("mad.sources.follower._GONE_SECONDS", 0.0)
     path, positions = tmp_path / "a.log", dict[str, object]()
     _append(path, 0, 10)
     source = _follow(path)
