@@ -124,11 +124,11 @@ def _show(
     right: bool,
     verbose: bool,
 ) -> None:
-    from mad.report import evaluation_text, terminal, text
+    from mad.report import evaluation_text, simulation_text, terminal, text
 
     console = terminal.console()
     text.print_detection(console, outcome.document, outcome.seconds, verbose=verbose)
     evaluation_text.print_evaluation(console, evaluation)
     delay = detection_delay(found, truth) if found else None
-    text.print_demo_verdict(console, found, right, " ".join(CULPRIT), delay)
+    simulation_text.print_demo_verdict(console, found, right, " ".join(CULPRIT), delay)
     text.print_files(console, outcome.paths)

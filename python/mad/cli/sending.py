@@ -211,8 +211,8 @@ def _print_result(args: argparse.Namespace, fed: FeedStats, stream: Stream) -> N
             }
         )
         return
-    from mad.report import terminal, text
+    from mad.report import simulation_text, terminal
 
     console = terminal.console()
     console.print(", ".join(f"{value:,} {name}" for name, value in figures.items()))
-    text.print_truth(console, fed.sent, stream.incidents, "record")
+    simulation_text.print_truth(console, fed.sent, stream.incidents, "record")

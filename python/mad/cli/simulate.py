@@ -209,11 +209,11 @@ def _finish(args: argparse.Namespace, rows: int, truth: str, paths: list[Path]) 
             }
         )
         return errors.FINE
-    from mad.report import terminal, text
+    from mad.report import simulation_text, terminal, text
 
     console = terminal.console()
     unit = {"shop": "request", "api": "request", "aiops": "trace"}.get(args.system, "record")
-    text.print_truth(console, rows, listed, unit)
+    simulation_text.print_truth(console, rows, listed, unit)
     text.print_files(console, paths)
     return errors.FINE
 

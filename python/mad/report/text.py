@@ -6,7 +6,6 @@ Text from telemetry is never parsed as markup, and control characters are shown 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -310,28 +309,6 @@ def print_states(out: Console, states: Sequence[Json]) -> None:
     out.print(table)
 
 
-_MOST_TRUTH = 20
-"""Most incidents of a simulation that are listed."""
-
-
-def print_truth(out: Console, rows: int, truth: Sequence[Json], kind: str = "request") -> None:
-    """Prints the size of a simulation and its incidents."""
-    out.print(f"{words.plural(rows, kind)} simulated with {words.plural(len(truth), 'incident')}.")
-    if not truth:
-        return
-    table = new_table("Where", "When", "Kind")
-    for entry in truth[:_MOST_TRUTH]:
-        start, end = (times.time_or_none(entry.get(key)) for key in ("start", "end"))
-        table.add_row(
-            Text(words.entity(entry)),
-            times.span(start, end),
-            Text(words.visible(entry.get("kind") or "")),
-        )
-    out.print(table)
-    if len(truth) > _MOST_TRUTH:
-        out.print(f"{len(truth) - _MOST_TRUTH:,} more in truth.json")
-
-
 _LABELS = {
     "tp": "True positives",
     "fp": "False positives",
@@ -374,22 +351,6 @@ def pairs(values: Json) -> Table:
     for name, value in values.items():
         table.add_row(Text(label(name.removesuffix("_seconds"))), figure(name, value))
     return table
-
-
-def print_demo_verdict(
-    out: Console, incident: Json | None, right: bool, wanted: str, delay: timedelta | None
-) -> None:
-    """Prints whether the demo found its incident and named the culprit."""
-    say_title(out, "Verdict")
-    if incident is None:
-        say(out, f"The incident at {wanted} was not found.", "bold red")
-        return
-    culprit = words.entity(summary.culprit_of(incident))
-    if not right:
-        say(out, f"Wrong culprit: {culprit} was named instead of {wanted}.", "bold red")
-        return
-    known = f", {times.length(delay.total_seconds())} after the incident began" if delay else ""
-    say(out, f"Correct: {culprit} was named as the culprit{known}.", "bold green")
 
 
 def print_files(out: Console, paths: Sequence[Path]) -> None:
