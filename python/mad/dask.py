@@ -38,16 +38,11 @@ def detect(
 
     Raises ValueError as `mad.partition` does, and the errors of Dask.
     """
-    given = dict(
-        zip(partition.KINDS, (requests, metrics, spans, logs, changes, edges), strict=True)
-    )
+    given = partition.given("dataframe", requests, metrics, spans, logs, changes, edges)
     frames = {
-        kind: list(_known(kind, frame).to_delayed())
+        kind: list(frame[partition.known_columns(kind, frame.columns)].to_delayed())
         for kind, frame in given.items()
-        if frame is not None
     }
-    if not frames:
-        raise TypeError("no input is given; give requests or another kind as a dataframe")
     # each piece is split once, and the shares of a partition come together
     shares = {
         kind: [_split(piece, kind, partitions) for piece in pieces]
@@ -77,12 +72,6 @@ def detect(
     return partition.run(survey, judge, config=config, partitions=names)
 
 
-def _known(kind: str, frame: Any) -> Any:
-    """The frame with the columns that mad reads."""
-    needed, more = _core.columns_of(kind)
-    return frame[[name for name in frame.columns if name in {*needed, *more}]]
-
-
 @delayed(pure=True)  # type: ignore[untyped-decorator]
 def _survey(name: str, kind: str, piece: Any, config: AnyConfig) -> bytes:
     return partition.survey(name, config=config, **{kind: piece})
@@ -90,7 +79,7 @@ def _survey(name: str, kind: str, piece: Any, config: AnyConfig) -> bytes:
 
 @delayed(pure=True)  # type: ignore[untyped-decorator]
 def _split(piece: Any, kind: str, partitions: int) -> list[Any]:
-    return partition.split(piece, partitions, key="caller" if kind == "edges" else "service")
+    return partition.split(piece, partitions, key=partition.key_of(kind))
 
 
 @delayed(pure=True)  # type: ignore[untyped-decorator]

@@ -154,6 +154,26 @@ def place(service: str, partitions: int) -> int:
     return zlib.crc32(service.encode()) % partitions
 
 
+def key_of(kind: str) -> str:
+    """The column by which records of a kind are split: the service, of edges the caller."""
+    return "caller" if kind == "edges" else "service"
+
+
+def given(what: str, *tables: Any) -> dict[str, Any]:
+    """The given ones of the tables of all `KINDS`, by kind. Raises TypeError without any; `what`
+    names their type."""
+    found = {kind: one for kind, one in zip(KINDS, tables, strict=True) if one is not None}
+    if not found:
+        raise TypeError(f"no input is given; give requests or another kind as a {what}")
+    return found
+
+
+def known_columns(kind: str, names: Iterable[str]) -> list[str]:
+    """Those of the columns that mad reads in records of a kind, in their order."""
+    needed, more = _core.columns_of(kind)
+    return [name for name in names if name in {*needed, *more}]
+
+
 def split(table: Any, partitions: int, *, key: str = "service") -> list[Any]:
     """Splits a dataframe or an Arrow table by service into Arrow tables, one for each partition.
     `key` is the column of the service; edges are split by `caller`. Needs pyarrow."""
@@ -208,14 +228,10 @@ def detect(
     ... ]
     True
     """
-    given = dict(zip(KINDS, (requests, metrics, spans, logs, changes, edges), strict=True))
+    tables_of = given("table", requests, metrics, spans, logs, changes, edges)
     parts: Mapping[str, list[Any]] = {
-        kind: split(table, partitions, key="caller" if kind == "edges" else "service")
-        for kind, table in given.items()
-        if table is not None
+        kind: split(table, partitions, key=key_of(kind)) for kind, table in tables_of.items()
     }
-    if not parts:
-        raise TypeError("no input is given; give requests or another kind as a table")
 
     def tables(number: int) -> dict[str, Any]:
         return {kind: of_kind[number] for kind, of_kind in parts.items()}

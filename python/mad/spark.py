@@ -47,16 +47,15 @@ def detect(
 
     Raises ValueError as `mad.partition` does, and the errors of Spark.
     """
-    frames = dict(
-        zip(partition.KINDS, (requests, metrics, spans, logs, changes, edges), strict=True)
-    )
-    frames = {kind: _known(kind, frame) for kind, frame in frames.items() if frame is not None}
-    if not frames:
-        raise TypeError("no input is given; give requests or another kind as a dataframe")
+    given = partition.given("dataframe", requests, metrics, spans, logs, changes, edges)
+    frames = {
+        kind: frame.select(partition.known_columns(kind, frame.columns))
+        for kind, frame in given.items()
+    }
     session = next(iter(frames.values())).sparkSession
     count = partitions or session.sparkContext.defaultParallelism
     whole = _together(frames)
-    keys = [f.col(f"{kind} {'caller' if kind == 'edges' else 'service'}") for kind in frames]
+    keys = [f.col(f"{kind} {partition.key_of(kind)}") for kind in frames]
     # without a sort, which a groupBy would make
     placed = whole.repartition(count, f.coalesce(*keys))
 
@@ -73,12 +72,6 @@ def detect(
 
     names = [str(number) for number in range(count)]
     return partition.run(survey, judge, config=config, partitions=names)
-
-
-def _known(kind: str, frame: Any) -> Any:
-    """The frame with the columns that mad reads."""
-    needed, more = _core.columns_of(kind)
-    return frame.select([name for name in frame.columns if name in {*needed, *more}])
 
 
 def _together(frames: dict[str, Any]) -> Any:
@@ -188,7 +181,7 @@ def judge_stream(requests: Any, config: AnyConfig = None) -> Any:
     without requests has no rows. `mad.IncidentGrouper` groups the rows in `foreachBatch`.
     """
     return (
-        _known("requests", requests)
+        requests.select(partition.known_columns("requests", requests.columns))
         .groupBy("service")
         .transformWithStateInPandas(
             statefulProcessor=ServiceJudge(config),
