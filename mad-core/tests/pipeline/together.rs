@@ -77,6 +77,21 @@ fn five_weak_metrics_make_one_incident() {
 }
 
 #[test]
+fn less_than_ten_times_the_rarity_of_the_threshold_opens_nothing() {
+    let strongest = |off: f64| {
+        let (pipeline, found) = flagged(&points(off, false));
+        let most = found.iter().map(|(.., evidence)| *evidence).fold(0.0, f64::max);
+        (most, pipeline.incidents().len())
+    };
+    let all: Vec<(f64, usize)> =
+        (10..=25).map(|tenth| strongest(f64::from(tenth) / 10.0)).collect();
+    let weak = |(most, _): &&(f64, usize)| (4.0..5.0).contains(most);
+    assert!(all.iter().filter(weak).count() > 0, "{all:?}");
+    assert!(all.iter().filter(weak).all(|(_, incidents)| *incidents == 0), "{all:?}");
+    assert!(all.iter().any(|(_, incidents)| *incidents > 0), "{all:?}");
+}
+
+#[test]
 fn metrics_that_move_with_their_load_are_normal() {
     let (pipeline, found) = flagged(&points(0.0, false));
     assert!(pipeline.incidents().is_empty(), "{found:?}");

@@ -38,11 +38,11 @@ impl Judge {
         for sample in row.samples {
             points.extend(self.judge_point(row.head, sample, look_elsewhere, config, names));
         }
-        let mut highest = self.judge_together(row.head, &mut points, config, names);
-        for Judged { signal, verdict: own, alarm, price, .. } in points {
-            highest = highest.max(alarm.score.neg_log10_p - price);
+        let mut highest = self.judge_together(row.head, &mut points, look_elsewhere, config, names);
+        for Judged { signal, verdict: own, alarm, .. } in points {
+            highest = highest.max(alarm.score.neg_log10_p - look_elsewhere);
             if signal.is_anomaly || alarm.verdict.is_anomaly {
-                outcomes.push(PointOutcome::new(bucket, &signal, &alarm, price));
+                outcomes.push(PointOutcome::new(bucket, &signal, &alarm, look_elsewhere));
             }
             verdict.add(&own, signals.len());
             signals.push(signal);
@@ -187,7 +187,6 @@ impl Judge {
             verdict,
             alarm: Alarm { kind, score: alarm, verdict: alarmed, leaving },
             traits,
-            price: look_elsewhere,
         })
     }
 }
@@ -198,8 +197,6 @@ pub(super) struct Judged {
     pub verdict: Verdict,
     pub alarm: Alarm,
     pub traits: SignalTraits,
-    /// What its evidence pays for the other points of the row.
-    pub price: f64,
 }
 
 /// A value that is not flagged strongly enough for its row, with the expected one.
@@ -262,7 +259,7 @@ impl PointOutcome {
         let less = |said: bool, neg_log10_p: f64| {
             if said { (neg_log10_p - look_elsewhere).max(0.0) } else { 0.0 }
         };
-        let flagged = less(judged.is_anomaly, own.neg_log10_p);
+        let flagged = if judged.is_anomaly { judged.neg_log10_p } else { 0.0 };
         let leaving = &alarm.leaving;
         let slow = leaving.map_or(0.0, |leaving| leaving.score.neg_log10_p);
         let alarming = less(alarm.verdict.is_anomaly, alarm.score.neg_log10_p).max(slow);

@@ -29,6 +29,7 @@ impl Judge {
         &mut self,
         head: &RowHead,
         judged: &mut [Judged],
+        look_elsewhere: f64,
         config: &PipelineConfig,
         names: &Names,
     ) -> f64 {
@@ -53,7 +54,7 @@ impl Judge {
         }
         for (one, share) in gauges.iter_mut().zip(&score.shares) {
             if named(share) {
-                self.flag_with_others(head, one, evidence, config);
+                self.flag_with_others(head, one, (evidence, look_elsewhere), config);
             }
         }
         evidence
@@ -64,7 +65,7 @@ impl Judge {
         &mut self,
         head: &RowHead,
         one: &mut Judged,
-        evidence: f64,
+        (evidence, look_elsewhere): (f64, f64),
         config: &PipelineConfig,
     ) {
         let value = one.signal.sample.value;
@@ -102,9 +103,13 @@ impl Judge {
         one.signal.reason = verdict.reason;
         one.signal.severity = verdict.severity;
         one.verdict = verdict;
-        one.price = 0.0;
-        if evidence >= self.threshold_neg_log10_p() + TO_OPEN {
-            (one.alarm.score, one.alarm.verdict) = (score, verdict);
+        // an alarm pays for the other points of the row later, which this evidence has not to do
+        let alarming = evidence + look_elsewhere;
+        let own = &one.alarm;
+        let is_weaker = !own.verdict.is_anomaly || own.score.neg_log10_p < alarming;
+        if evidence >= self.threshold_neg_log10_p() + TO_OPEN && is_weaker {
+            one.alarm.score = Score { neg_log10_p: alarming, ..score };
+            one.alarm.verdict = verdict;
         }
         if let Some(Some(state)) = self.series.get_mut(series.index()) {
             let decision = Decision::of_series(head.at, one.alarm.kind, &one.signal);
