@@ -16,7 +16,7 @@ import pytest
 from fleet import fleet, same, simulated
 
 import mad
-from mad import partition
+from mad import _core, partition
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -285,6 +285,35 @@ def test_the_report_continues(mixed: Any) -> None:
     ]
     assert len(rows[0]) > 100
     pd.testing.assert_frame_equal(*rows)
+
+
+def test_what_was_learnt_of_metrics_together_continues() -> None:
+    """Metrics that are weakly off together are judged by how they moved in all partitions."""
+    rng = np.random.default_rng(5)
+
+    def metrics(rows: int, off: float, start: str) -> pd.DataFrame:
+        at = pd.date_range(start, periods=rows, freq="min", tz="UTC")
+        frames = []
+        for service in ("cart", "payments", "search"):
+            load = rng.normal(size=rows)
+            for number in range(10):
+                value = 100.0 + 5.0 * (0.7 * load + rng.normal(size=rows))
+                value[-8:] += 5.0 * off * (number < 5)
+                name = f"metric_{number}"
+                frame = {"timestamp": at, "service": service, "metric": name, "value": value}
+                frames.append(pd.DataFrame(frame))
+        return pd.concat(frames)
+
+    table = metrics(600, 0.0, "2026-01-06T00:00:00")
+    later = metrics(20, 2.5, "2026-01-06T10:00:00")
+    points = [
+        _core.detect(metrics=later, state=report.checkpoint()).scored_metrics.to_pandas()
+        for report in (partition.detect(metrics=table, partitions=2), mad.detect(metrics=table))
+    ]
+    pd.testing.assert_frame_equal(*points)
+    flagged = points[0][points[0]["is_anomaly"]]
+    # several of one row share the evidence
+    assert flagged.groupby(["service", "bucket_ts", "score"]).size().max() >= 3
 
 
 def ranks(values: np.ndarray[Any, Any], estimate: float, q: float) -> float:

@@ -10,7 +10,7 @@ use crate::history::FlaggedRow;
 use crate::series::{Entity, EntityId};
 
 /// The open incident and the pending rows of one entity.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct OpenState {
     pending: Option<VecDeque<FlaggedRow>>,
     pub open: Option<Incident>,

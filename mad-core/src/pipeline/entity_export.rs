@@ -128,6 +128,7 @@ impl EntityExport {
             ingest.set_routes(&entity.service, routes);
         }
         judge.put_exported(id, self.learnt.rows.map(|state| Box::new(state.into_owned())));
+        judge.put_joint(id, self.learnt.joint.map(|state| Box::new(state.into_owned())));
         ingest.set_cursors(id, self.cursor, self.last_log);
         for (_, logs) in self.learnt.logs {
             ingest.set_templates(id, logs.into_owned());
@@ -141,42 +142,28 @@ impl EntityExport {
 
     /// Puts the state into the parts of a pipeline under a name. Returns the id of the entity.
     pub fn put(
-        self,
+        mut self,
         entity: &Entity,
         names: &mut Names,
         (ingest, judge, incidents): (&mut Ingest, &mut Judge, &mut IncidentLog),
     ) -> EntityId {
-        let is_whole_service = self.is_whole_service(entity);
-        let EntityPart { rows, joint, recent, series, logs } = self.learnt;
-        let id = if is_whole_service {
+        let id = if self.is_whole_service(entity) {
             names.entities.service(&entity.service)
         } else {
             names.entities.id(&entity.service, &entity.endpoint)
         };
-        if self.is_retired {
-            names.entities.retire(id);
+        if let Some(recent) = &self.learnt.recent {
+            incidents.put_rows(id, recent);
         }
-        if let Some(routes) = self.routes {
-            ingest.set_routes(&entity.service, routes);
-        }
-        judge.put_exported(id, rows.map(|state| Box::new(state.into_owned())));
-        judge.put_joint(id, joint.map(|state| Box::new(state.into_owned())));
-        ingest.set_cursors(id, self.cursor, self.last_log);
-        for (_, logs) in logs {
-            ingest.set_templates(id, logs.into_owned());
-        }
-        if let Some(recent) = recent {
-            incidents.put_rows(id, &recent);
-        }
-        for SeriesPart { id: NamedSeries { metric, step }, state, points } in series {
-            let Some(series) = names.series.id(id, &metric, &names.entities) else { continue };
-            judge.put_series(series, state.map(|state| Box::new(state.into_owned())));
-            ingest.set_step(series, step);
-            if let Some(points) = points {
-                incidents.put_points(series, &points);
+        for SeriesPart { id: NamedSeries { metric, .. }, points, .. } in &self.learnt.series {
+            let series = names.series.id(id, metric, &names.entities);
+            if let (Some(series), Some(points)) = (series, points) {
+                incidents.put_points(series, points);
             }
         }
-        incidents.put_open_state(id, self.incident, self.window);
+        let Self { incident, window, .. } = &mut self;
+        incidents.put_open_state(id, std::mem::take(incident), window.take());
+        self.put_learnt(id, entity, names, (ingest, judge));
         id
     }
 }
