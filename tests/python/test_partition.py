@@ -287,7 +287,7 @@ def test_the_report_continues(mixed: Any) -> None:
     pd.testing.assert_frame_equal(*rows)
 
 
-def test_what_was_learnt_of_metrics_together_continues() -> None:
+def test_how_metrics_move_together_continues_from_the_parts() -> None:
     """Metrics that are weakly off together are judged by how they moved in all partitions."""
     rng = np.random.default_rng(5)
 
