@@ -27,7 +27,7 @@ _YEARS = (1970, 9000)
 
 @dataclass(frozen=True)
 class Value:
-    """A text, a number, a time or a flag."""
+    """A text, a message, a number, a time or a flag."""
 
     name: str
 
@@ -67,12 +67,16 @@ Shape = Value | Listed | Named | Fields | Either
 
 TEXT, TIME, FLAG = Value("a text"), Value("a time"), Value("true or false")
 NUMBER, SPAN = Value("a number"), Value("a duration")
+MESSAGE = Value("a message of texts")
+"""A text, or lists and objects of texts: sentences that are written in a language later."""
 
 _TEXTS = Listed(TEXT)
 ENTITY = Fields({"service": TEXT, "endpoint": TEXT, "metric": TEXT})
 _RANGE = dict.fromkeys(("usual", "expected", "expected_low", "expected_high", "z"), NUMBER)
 _PEAK = Fields({**_RANGE, "value": NUMBER, "at": TIME})
-_EVIDENCE = Fields({**_RANGE, "value": NUMBER, "signal": TEXT, "rows": NUMBER, "at": TIME})
+_EVIDENCE = Fields(
+    {**_RANGE, "value": NUMBER, "signal": TEXT, "rows": NUMBER, "at": TIME, "text": TEXT}
+)
 _CULPRIT = Fields(
     {
         **ENTITY.shapes,
@@ -82,6 +86,7 @@ _CULPRIT = Fields(
         "onset": TIME,
         "last": TIME,
         "evidence": Listed(_EVIDENCE),
+        "log": Fields({"text": TEXT}),
     }
 )
 RANKING = Fields(
@@ -93,7 +98,16 @@ RANKING = Fields(
         "culprits": Listed(_CULPRIT),
     }
 )
-_PARTS = ("why_flagged", "impact", "chain", "likely_causes", "recommended_actions", "checks")
+_PARTS = (
+    "why_flagged",
+    "log_evidence",
+    "impact",
+    "chain",
+    "likely_causes",
+    "recommended_actions",
+    "checks",
+    "severity_evidence",
+)
 _EXPLANATION = Fields(
     {
         **dict.fromkeys(("summary", "line", "confidence", "confidence_rule"), TEXT),
@@ -114,6 +128,7 @@ INCIDENT = Fields(
         "culprit": ENTITY,
         "ranking": RANKING,
         "explanation": _EXPLANATION,
+        "messages": MESSAGE,
         "chain": Listed(_LINK),
         "members": Listed(ENTITY),
         "front_door": Fields(
@@ -267,10 +282,20 @@ def _fits(value: Any, shape: Value) -> bool:
         # a whole number of JSON may be larger than any other number, and NaN is not equal to itself
         most = sys.float_info.max if shape == NUMBER else _LONGEST_SPAN
         return is_number and abs(value) <= most and value == value
+    if shape == MESSAGE:
+        return _is_message(value)
     if not isinstance(value, str) or not _is_unicode(value):
         return False
     at = time_or_none(value) if shape == TIME else None
     return at is None or _YEARS[0] <= at.year <= _YEARS[1]
+
+
+def _is_message(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_unicode(name) and _is_message(one) for name, one in value.items())
+    if isinstance(value, list):
+        return all(map(_is_message, value))
+    return value is None or (isinstance(value, str) and _is_unicode(value))
 
 
 def _is_unicode(text: str) -> bool:

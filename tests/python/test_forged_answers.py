@@ -160,6 +160,7 @@ def commands(place: str) -> list[list[str]]:
     ]
     return [
         ["explain", place, "--incident", "all"],
+        ["explain", place, "--language", "de"],
         ["explain", place, "--service", "payments"],
         ["culprits", place],
         ["watch", place, "--once"],
@@ -211,6 +212,7 @@ def test_forged_files_of_a_run_are_shown_or_refused(
             file.write_text(json.dumps(forged(run, path, value)))
             for command in (
                 ["explain", str(tmp_path)],
+                ["explain", str(tmp_path), "--language", "de", "--markdown"],
                 ["explain", str(tmp_path), "--service", "x"],
             ):
                 code = main(command)
@@ -218,6 +220,13 @@ def test_forged_files_of_a_run_are_shown_or_refused(
                 assert code in (0, 2, 3), (command, path, repr(value)[:80], shown.err)
                 refused += code == 3
     assert refused > DRAWS // 2
+    # sentences that are written in another language are texts in every depth
+    messages = [path for path in every if "messages" in path[2:3]]
+    for path in chance.sample(messages, min(DRAWS, len(messages))):
+        for value in (float("inf"), float("nan"), 10**400, "\ud800", {"\ud800": ""}, True):
+            file.write_text(json.dumps(forged(run, path, value)))
+            assert main(["explain", str(tmp_path), "--language", "de"]) == 3, (path, value)
+            assert "incidents[0].messages is dict" in capsys.readouterr().err
     file.write_text("[" * 200_000)
     assert main(["explain", str(tmp_path)]) == 3
 
