@@ -38,6 +38,7 @@ def detect(
 
     Raises ValueError as `mad.partition` does, and the errors of Dask.
     """
+    partition.count(partitions)
     given = partition.given("dataframe", requests, metrics, spans, logs, changes, edges)
     frames = {
         kind: list(frame[partition.known_columns(kind, frame.columns)].to_delayed())

@@ -24,6 +24,7 @@ from mad.config import AnyConfig
 from mad.errors import MissingExtraError
 
 KINDS = ("requests", "metrics", "spans", "logs", "changes", "edges")
+MOST_PARTITIONS = 100_000
 
 
 def survey(
@@ -150,8 +151,20 @@ def place(service: str, partitions: int) -> int:
     >>> from mad import partition
     >>> partition.place("payments", 8)
     6
+
+    Raises ValueError for other numbers of partitions than 1 to 100,000.
     """
-    return zlib.crc32(service.encode()) % partitions
+    return zlib.crc32(service.encode()) % count(partitions)
+
+
+def count(partitions: int) -> int:
+    """A number of partitions. Raises ValueError for other numbers than 1 to 100,000."""
+    is_number = isinstance(partitions, int) and not isinstance(partitions, bool)
+    if not is_number or not 1 <= partitions <= MOST_PARTITIONS:
+        raise ValueError(
+            f"partitions = {partitions!r:.60}; expected a whole number, 1 to {MOST_PARTITIONS:,}"
+        )
+    return partitions
 
 
 def key_of(kind: str) -> str:
@@ -176,7 +189,11 @@ def known_columns(kind: str, names: Iterable[str]) -> list[str]:
 
 def split(table: Any, partitions: int, *, key: str = "service") -> list[Any]:
     """Splits a dataframe or an Arrow table by service into Arrow tables, one for each partition.
-    `key` is the column of the service; edges are split by `caller`. Needs pyarrow."""
+    `key` is the column of the service; edges are split by `caller`. Needs pyarrow.
+
+    Raises ValueError for a table without one such column of texts or numbers, and for other numbers
+    of partitions than 1 to 100,000.
+    """
     try:
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -184,14 +201,60 @@ def split(table: Any, partitions: int, *, key: str = "service") -> list[Any]:
         raise MissingExtraError(
             "to split tables needs pyarrow: pip install 'mad-py[pyarrow]'"
         ) from error
-    whole = table if isinstance(table, pa.Table) else pa.table(table)
-    names = whole.column(key).combine_chunks().cast(pa.string()).dictionary_encode()
-    places = pa.array(
-        [place(name or "", partitions) for name in names.dictionary.to_pylist()], pa.int32()
-    )
+    places = range(count(partitions))
+    whole = _as_arrow(table)
+    names = _services(whole, key).combine_chunks().dictionary_encode()
+    # equal names have one number, whether they are texts or bytes
+    numbers = [
+        place(name, partitions) if isinstance(name, str) else zlib.crc32(name or b"") % partitions
+        for name in names.dictionary.to_pylist()
+    ]
     # a record without a service is rejected wherever it is
-    of_rows = pc.fill_null(places.take(names.indices), 0)
-    return [whole.filter(pc.equal(of_rows, number)) for number in range(partitions)]
+    of_rows = pc.fill_null(pa.array(numbers, pa.int32()).take(names.indices), 0)
+    return [whole.filter(pc.equal(of_rows, number)) for number in places]
+
+
+def _as_arrow(table: Any) -> Any:
+    """A table of Arrow, without the types that it cannot filter."""
+    import pyarrow as pa
+
+    try:
+        if isinstance(table, list):
+            whole = pa.Table.from_pylist(table)
+        else:
+            whole = table if isinstance(table, pa.Table) else pa.table(table)
+    except (pa.ArrowException, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"a {type(table).__name__} is no table that can be split: {error}; "
+            "give a dataframe, an Arrow table, a mapping of columns or a list of dictionaries"
+        ) from error
+    views = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
+    for number, field in enumerate(whole.schema):
+        if (plain := views.get(str(field.type))) is not None:
+            whole = whole.set_column(number, field.name, whole.column(number).cast(plain))
+    return whole
+
+
+def _services(whole: Any, key: str) -> Any:
+    """The column of the services as texts or bytes."""
+    import pyarrow as pa
+
+    if (found := whole.column_names.count(key)) != 1:
+        has = ", ".join(whole.column_names[:20])
+        raise ValueError(
+            f"the table has {found or 'no'} column{'s' * (found > 1)} `{key}`, "
+            f"by which it is split; it has {has}; name the column of the service `{key}`"
+        )
+    column = whole.column(key)
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        # bytes that are no text are rejected where they are judged
+        return column
+    try:
+        return column.cast(pa.large_string())
+    except pa.ArrowException as error:
+        raise ValueError(
+            f"column `{key}` is {column.type}, by which no table can be split; give texts"
+        ) from error
 
 
 def detect(
@@ -228,6 +291,7 @@ def detect(
     ... ]
     True
     """
+    numbers = range(count(partitions))
     tables_of = given("table", requests, metrics, spans, logs, changes, edges)
     parts: Mapping[str, list[Any]] = {
         kind: split(table, partitions, key=key_of(kind)) for kind, table in tables_of.items()
@@ -236,9 +300,9 @@ def detect(
     def tables(number: int) -> dict[str, Any]:
         return {kind: of_kind[number] for kind, of_kind in parts.items()}
 
-    numbers = range(partitions)
     return run(
         lambda config: map_over(lambda n: survey(str(n), config=config, **tables(n)), numbers),
         lambda agreed: map_over(lambda n: judge(agreed, str(n), **tables(n)), numbers),
         config=config,
+        partitions=[str(number) for number in numbers],
     )

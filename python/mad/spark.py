@@ -53,7 +53,7 @@ def detect(
         for kind, frame in given.items()
     }
     session = next(iter(frames.values())).sparkSession
-    count = partitions or session.sparkContext.defaultParallelism
+    count = partition.count(partitions or session.sparkContext.defaultParallelism)
     whole = _together(frames)
     keys = [f.col(f"{kind} {partition.key_of(kind)}") for kind in frames]
     # without a sort, which a groupBy would make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import zlib
@@ -223,6 +224,62 @@ def test_a_short_recording_gets_short_steps() -> None:
     whole = mad.detect(requests)
     assert len(whole.scored.to_pandas()["bucket_ts"].unique()) > 30
     same(partition.detect(requests, partitions=3), whole)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, "3", True, None, 10**9])
+def test_a_wrong_number_of_partitions_is_refused(count: Any) -> None:
+    table = {"timestamp": ["2026-01-06T10:00:00Z"], "service": ["a"], "endpoint": ["/"]}
+    table |= {"status_code": [200], "latency_ms": [1.0]}
+    for call in (
+        lambda: partition.detect(table, partitions=count),
+        lambda: partition.split(table, count),
+        lambda: partition.place("a", count),
+    ):
+        with pytest.raises(ValueError, match="expected a whole number, 1 to 100,000"):
+            call()
+
+
+def test_a_map_that_loses_its_partitions_is_refused(mixed: Any) -> None:
+    with pytest.raises(ValueError, match="parts of these partitions are missing: `0`, `1`"):
+        partition.detect(**mixed[0], partitions=2, map_over=lambda function, numbers: [])
+
+
+def test_tables_of_every_type_are_split_or_refused() -> None:
+    pa = pytest.importorskip("pyarrow")
+    shop = {
+        "timestamp": ["2026-01-06T10:00:00Z", "2026-01-06T10:00:01Z"],
+        "endpoint": ["/", "/"],
+        "status_code": [200, 200],
+        "latency_ms": [1.0, 2.0],
+    }
+
+    def split(services: Any, key: str = "service") -> list[int]:
+        table = pa.table({**shop, "service": services})
+        return [piece.num_rows for piece in partition.split(table, 3, key=key)]
+
+    names = ["payments", "cart"]
+    wanted = [sum(partition.place(name, 3) == number for name in names) for number in range(3)]
+    for of in (pa.string(), pa.large_string(), pa.binary(), pa.string_view(), pa.binary_view()):
+        assert split(pa.array(names, of)) == wanted, of
+    assert split(pa.array(names).dictionary_encode()) == wanted
+    # bytes that are no text are rejected one by one, where they are judged
+    report = partition.detect(
+        pa.table({**shop, "service": pa.array([b"\xff", b"cart"])}), partitions=2
+    )
+    document = json.loads(report.document())
+    assert (document["accepted"], document["rejected"]["total"]) == (1, 1)
+    rows = [dict(zip(shop, of, strict=True)) for of in zip(*shop.values(), strict=True)]
+    same(
+        partition.detect([{**row, "service": "cart"} for row in rows], partitions=2),
+        mad.detect({**shop, "service": ["cart", "cart"]}),
+    )
+    with pytest.raises(ValueError, match="`service` is list"):
+        split(pa.array([["a"], ["b"]]))
+    with pytest.raises(ValueError, match="no column `team`"):
+        split(names, "team")
+    for wrong in ("requests.csv", 7, [7], {"service": [1, "a"]}):
+        with pytest.raises(ValueError, match="give a dataframe, an Arrow table"):
+            partition.split(wrong, 3)
 
 
 def test_bad_records_are_counted() -> None:
