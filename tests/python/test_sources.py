@@ -113,43 +113,161 @@ def _rename_twice(path: Path) -> None:
     path.rename(path.with_name(path.name + ".1"))
 
 
+def _rename_before_the_ending(path: Path) -> None:
+    path.rename(path.with_name(f"{path.stem}.2026-01-06.log"))
+
+
+def _copy_before_the_ending(path: Path) -> None:
+    path.with_name(f"{path.stem}-20260106.log").write_bytes(path.read_bytes())
+    os.truncate(path, 0)
+
+
+def _compress_before_the_ending(path: Path) -> None:
+    packed = path.with_name(f"{path.stem}-1.log.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
+def _rename_in_the_same_moment(path: Path) -> None:
+    """Also on file systems whose times have seconds."""
+    _rename_twice(path)
+    for number in (1, 2):
+        os.utime(path.with_name(f"{path.name}.{number}"), (1, 1))
+
+
 ROTATIONS = {
     "rename": _rename,
+    "ending": _rename_before_the_ending,
+    "copy-ending": _copy_before_the_ending,
+    "compress-ending": _compress_before_the_ending,
+    "moment": _rename_in_the_same_moment,
     "copytruncate": _copy_and_truncate,
     "compress": _rename_and_compress,
     "twice": _rename_twice,
 }
 
 
+@pytest.mark.parametrize("pattern", ["access.log", "*.log", "*log*"])
 @pytest.mark.parametrize("is_running", [True, False], ids=["running", "stopped"])
 @pytest.mark.parametrize("how", ROTATIONS)
-def test_a_rotated_file_is_read_to_its_end(how: str, is_running: bool, tmp_path: Path) -> None:
-    """Lines that were written before a rotation and not yet read are read first."""
+def test_a_rotated_file_is_read_to_its_end(
+    how: str, is_running: bool, pattern: str, tmp_path: Path
+) -> None:
+    """Lines that were written before a rotation and not yet read are read once, and first unless
+    the pattern names the rotated file too."""
     path = tmp_path / "access.log"
     _append(path, 0, 50)
-    source = _follow(path)
+    source = _follow(tmp_path / pattern)
     source.open({})
     positions: dict[str, object] = {}
     assert _read(source, positions) == list(range(50))
     _append(path, 50, 100)
     ROTATIONS[how](path)
-    first = 150 if how == "twice" else 100
+    first = 150 if how in ("twice", "moment") else 100
     _append(path, first, 200)
     if not is_running:
         source.close()
-        source = _follow(path)
+        source = _follow(tmp_path / pattern)
         source.open(positions)
     found = []
     for _ in range(20):
         found += _read(source, positions)
-    assert found == list(range(50, 200))
+        time.sleep(0.01)
+    assert (found if pattern == "access.log" else sorted(found)) == list(range(50, 200))
     source.close()
-    again = _follow(path)
+    again = _follow(tmp_path / pattern)
     again.open(positions)
     assert _read(again) == []
     _append(path, 200, 210)
     assert _read(again) == list(range(200, 210))
     again.close()
+
+
+def test_the_target_of_a_link_is_rotated(tmp_path: Path) -> None:
+    """As the logs of Kubernetes are: links to files that are rotated in their own folder, and to
+    another file when a container starts again."""
+    pods, links = tmp_path / "pods", tmp_path / "containers"
+    pods.mkdir()
+    links.mkdir()
+    _append(pods / "0.log", 0, 50)
+    (links / "shop.log").symlink_to(pods / "0.log")
+    positions: dict[str, object] = {}
+
+    def read_again() -> list[int]:
+        source = _follow(links / "*.log")
+        source.open(positions)
+        found = _read(source, positions) + _read(source, positions)
+        source.close()
+        return found
+
+    assert read_again() == list(range(50))
+    _append(pods / "0.log", 50, 60)
+    (pods / "0.log").rename(pods / "0.log.20260106-101010")
+    _append(pods / "0.log", 60, 70)
+    assert read_again() == list(range(50, 70))
+    _append(pods / "0.log", 70, 80)
+    _append(pods / "1.log", 80, 90)
+    (links / "other").symlink_to(pods / "1.log")
+    (links / "other").rename(links / "shop.log")
+    assert read_again() == list(range(70, 90))
+    assert read_again() == []
+
+
+def test_files_that_begin_alike_differ_by_their_inode(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    head = requests(0, 1)[0].replace(b"{", b"{" + b" " * 2_000, 1) + b"\n"
+    path.write_bytes(head)
+    _append(path, 1, 50)
+    positions: dict[str, object] = {}
+    source = _follow(path)
+    source.open({})
+    assert _read(source, positions) == list(range(50))
+    source.close()
+    _append(path, 50, 60)
+    _rename(path)
+    path.write_bytes(head)
+    _append(path, 60, 200)
+    source = _follow(path)
+    source.open(positions)
+    assert _read(source, positions) == [*range(50, 60), 0, *range(60, 200)]
+    source.close()
+
+
+def test_files_whose_names_are_numbered_in_a_chain_are_read_once(tmp_path: Path) -> None:
+    """As Logback does; in each rotation of the pattern all files get another name, and no moment
+    of a restart matters."""
+    path = tmp_path / "access.log"
+    positions: dict[str, object] = {}
+    found: list[int] = []
+    source = _follow(tmp_path / "*.log")
+    source.open({})
+    drawn = random.Random(1)
+    for number in range(60):
+        _append(path, 10 * number, 10 * number + 10)
+        if drawn.random() < 0.4:
+            for old in range(30, 0, -1):
+                if (tmp_path / f"access-{old}.log").exists():
+                    (tmp_path / f"access-{old}.log").rename(tmp_path / f"access-{old + 1}.log")
+            path.rename(tmp_path / "access-1.log")
+        for _ in range(drawn.randrange(4)):
+            batch = source.read(0.0)
+            # some batches are lost before their commit
+            if batch is not None and drawn.random() < 0.9:
+                positions.update(batch.positions)
+                found += contract._numbers([batch])
+            elif batch is not None or drawn.random() < 0.2:
+                source.close()
+                source = _follow(tmp_path / "*.log")
+                known = {name: at for name, at in positions.items() if at is not None}
+                source.open(known)
+        time.sleep(0.003)
+    for _ in range(200):
+        found += _read(source, positions)
+        if len(found) >= 600:
+            break
+        time.sleep(0.01)
+    source.close()
+    assert sorted(found) == list(range(600))
 
 
 def test_a_truncated_file_is_read_from_its_start(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from time import monotonic, time
-from typing import Any
+from typing import Any, Protocol
 
 from mad.errors import reason
-from mad.sources.grown import Grown, Place, rotated_of
+from mad.sources.grown import Grown, Place, moved_of, rotated_of
 from mad.sources.protocol import Batch
 
 #: Seconds after which a file that is gone from its folder, and does not grow, is forgotten.
@@ -24,6 +24,17 @@ _WRITTEN_SECONDS = 60.0
 log = logging.getLogger("mad.sources")
 
 
+class Names(Protocol):
+    """The names of all files that a source follows, between which files may move."""
+
+    def claim(self, path: Path) -> Place | None:
+        """The place in the file of a name, when it was read under another name. That one gives the
+        file up."""
+
+    def move(self, place: Place, names: list[Path]) -> None:
+        """Notes that a file is left at a place, and has other names now."""
+
+
 class Follower:
     """One file under its name, with those that it was rotated to."""
 
@@ -31,6 +42,7 @@ class Follower:
         self,
         path: Path,
         stored: Any,
+        names: Names,
         *,
         kind: str,
         format: str,
@@ -42,6 +54,7 @@ class Follower:
         self._kind, self._format, self._batch_bytes = kind, format, batch_bytes
         self._file: Grown | None = None
         self._stored = Place.of(stored)
+        self._names = names
         self._with_rotated, self._at_end = with_rotated, at_end
         #: Rotated files that are read before the present one, the oldest first.
         self._next: list[Path] = []
@@ -63,6 +76,25 @@ class Follower:
     def may_close(self) -> bool:
         """Whether the file is open and can be closed between two lines."""
         return self._file is not None and not self._file.is_busy
+
+    def reads(self, inode: int) -> bool:
+        """Whether the file in which reading continues has this inode."""
+        place = self._place()
+        return place is not None and place.inode == inode
+
+    def is_in(self, path: Path) -> bool:
+        """Whether a file is the one in which reading continues, or a copy of it."""
+        place = self._place()
+        return place is not None and place.is_in(path)
+
+    def give_up(self) -> Place | None:
+        """Leaves the file to the follower of another name. Returns the place in it."""
+        self.close()
+        place, self._stored, self._resting = self._stored, None, None
+        return place
+
+    def _place(self) -> Place | None:
+        return self._file.place() if self._file is not None else self._stored
 
     def rest(self) -> None:
         """Closes the file. It is opened again at the next attempt; if it was read to its end and
@@ -86,7 +118,7 @@ class Follower:
         says why, and the next attempts do nothing for a while."""
         if self.fault and monotonic() < self._again:
             return None
-        last = self._file.place() if self._file is not None else self._stored
+        last = self._place()
         try:
             if self._resting is not None:
                 if self.path.exists() and _form(self.path) == self._resting:
@@ -163,7 +195,9 @@ class Follower:
         """The rotated files that follow the one of a place, without copies of it."""
         rotated = rotated_of(self.path)
         same = [one for one in rotated if place.is_in(one)]
-        return [one for one in rotated if same and one not in same and _later(one, same[0])]
+        if not same:
+            return []
+        return [one for one in rotated[rotated.index(same[0]) :] if one not in same]
 
     def _of_damaged(self, file: Grown) -> Batch:
         """Leaves the rest of a rotated file that cannot be decompressed, because others follow it.
@@ -200,8 +234,7 @@ class Follower:
             self._damaged = None
         if self._stored is not None:
             place, self._stored = self._stored, None
-            candidates = chain([self.path], _lazily(rotated_of, self.path))
-            found = next((one for one in candidates if place.is_in(one)), None)
+            found = self._named(place)
             if found is not None:
                 self._file = self._grown(found, place)
                 if not self._file.holds(place):
@@ -212,21 +245,47 @@ class Follower:
                 if found != self.path:
                     self._next = self._after(place)
                 return True
+            log.warning(
+                "%s: the file that was read to byte %d is gone, and with it the lines added since",
+                self.path,
+                place.offset,
+            )
         elif self._with_rotated:
             self._next = rotated_of(self.path)
         return self._open_next()
+
+    def _named(self, place: Place) -> Path | None:
+        """The file of a place: by its inode, else a copy by its content."""
+        forms = chain([self.path], _lazily(rotated_of, self.path))
+        first = None
+        for one in forms:
+            if place.is_in(one):
+                if place.has_inode_of(one):
+                    return one
+                first = first or one
+        return first or next(iter(moved_of(self.path, place)), None)
 
     def _open_next(self) -> bool:
         while self._next:
             path = self._next.pop(0)
             if path.is_file():
-                self._file = self._grown(path)
+                self._file = self._claimed(path)
                 return True
         if not self.path.is_file():
             return False
-        self._file = self._grown(self.path, at_end=self._at_end)
+        self._file = self._claimed(self.path, at_end=self._at_end)
         self._at_end = False
         return True
+
+    def _claimed(self, path: Path, *, at_end: bool = False) -> Grown:
+        """A file from where it was left under another name, else from its start."""
+        place = self._names.claim(path)
+        file = self._grown(path, place, at_end=at_end and place is None)
+        if place is None or file.holds(place):
+            return file
+        # renamed between the comparison and the opening
+        file.close()
+        return self._grown(path)
 
     def _switch(self, file: Grown) -> Grown | None:
         """Continues with the file that follows: the copy of a truncated one, a rotated one, or the
@@ -238,11 +297,14 @@ class Follower:
         if same:
             # renamed, perhaps several times since the last look
             self._next = self._after(place)
+        else:
+            same = moved_of(self.path, place)
         if file.path == self.path and file.is_truncated and same:
             self._file = self._grown(same[0], place)
             return self._file
         self._stored = None
         if self._open_next():
+            self._names.move(place, same)
             return self._file
         self._stored = place
         return None
@@ -256,10 +318,3 @@ def _lazily(find: Callable[[Path], list[Path]], path: Path) -> Iterator[Path]:
 def _form(path: Path) -> tuple[int, int, int]:
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _later(path: Path, than: Path) -> bool:
-    try:
-        return path != than and path.stat().st_mtime_ns > than.stat().st_mtime_ns
-    except OSError:
-        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -41,6 +42,13 @@ class Place:
     def as_json(self) -> dict[str, Any]:
         """The place as the position of a batch."""
         return asdict(self)
+
+    def has_inode_of(self, path: Path) -> bool:
+        """Whether a file has the inode of this place."""
+        try:
+            return path.stat().st_ino == self.inode
+        except OSError:
+            return False
 
     def is_in(self, path: Path) -> bool:
         """Whether a file is the one of this place, or a copy of it, and reaches the place."""
@@ -330,18 +338,67 @@ class _Content:
 
 def rotated_of(path: Path) -> list[Path]:
     """The files beside a file that its name was rotated to, such as `access.log.2.gz` or
-    `access.log-20260106`, the oldest first."""
+    `access.log-20260106`, the oldest first. Of a link also those beside the file it leads to."""
+    found = []
+    for one in _with_target(path):
+        beginnings = (f"{one.name}.", f"{one.name}-")
+        found += [
+            (entry.stat(follow_symlinks=False).st_mtime_ns, -_number(entry.name), Path(entry.path))
+            for entry in _files_of(one.parent)
+            if entry.name.startswith(beginnings)
+        ]
+    return [one for *_, one in sorted(found)]
+
+
+def moved_of(path: Path, place: Place) -> list[Path]:
+    """The files beside a file that are the one of a place under any other name, found by the inode;
+    and copies of it named `access-1.log` or `access.2026-01-06.log.gz`, found by the content."""
+    found = []
+    for one in _with_target(path):
+        for entry in _files_of(one.parent):
+            is_named = is_rotation(entry.name, one.name)
+            # a place of an empty file is found by its name alone
+            is_likely = entry.inode() == place.inode or (is_named and place.head_bytes > 0)
+            if is_likely and entry.name != one.name and place.is_in(Path(entry.path)):
+                found.append(Path(entry.path))
+    return sorted(found, key=lambda one: not place.has_inode_of(one))
+
+
+def is_rotation(name: str, of: str) -> bool:
+    """Whether a name is another one with digits before its ending, as Logback and Log4j rotate:
+    `access-1.log` and `access.2026-01-06.log.gz` of `access.log`."""
+    stem, dot, ending = of.rpartition(".")
+    if not dot or not stem or not name.startswith(stem):
+        return False
+    between = name[len(stem) :]
+    for packed in (".gz", ".zst"):
+        between = between.removesuffix(packed)
+    if not between.endswith(f".{ending}"):
+        return False
+    return re.fullmatch(r"[-._]\d[-._:TZ\d]*", between[: -len(ending) - 1]) is not None
+
+
+def _with_target(path: Path) -> list[Path]:
+    """A path, and the file that it leads to where it is a link."""
     try:
-        with os.scandir(path.parent) as entries:
-            found = [
-                (entry.stat().st_mtime_ns, Path(entry.path))
-                for entry in entries
-                if entry.name.startswith((f"{path.name}.", f"{path.name}-"))
-                and entry.is_file(follow_symlinks=False)
-            ]
+        return [path, path.resolve()] if path.is_symlink() else [path]
+    except (OSError, RuntimeError):
+        return [path]
+
+
+def _files_of(folder: Path) -> list[os.DirEntry[str]]:
+    """The regular files of a folder; none when it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if entry.is_file(follow_symlinks=False)]
     except OSError:
         return []
-    return [one for _, one in sorted(found)]
+
+
+def _number(name: str) -> int:
+    """The number at the end of a rotated name, which is higher for older files; 0 without one."""
+    found = re.search(r"\.(\d{1,6})(?:\.\w+)?$", name)
+    return int(found[1]) if found else 0
 
 
 def _content(path: Path) -> _Content:

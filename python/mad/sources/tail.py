@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from time import monotonic, sleep
@@ -13,7 +13,7 @@ from typing import Any
 from mad.config.options import option
 from mad.errors import reason
 from mad.sources.follower import Follower
-from mad.sources.grown import rotated_of
+from mad.sources.grown import Place, is_rotation, moved_of, rotated_of
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
 
 #: Most files that one source follows.
@@ -57,7 +57,11 @@ class TailSource:
 
     def __init__(self, options: TailOptions) -> None:
         self.options = options
-        self._stored: Mapping[str, Any] = {}
+        self._stored: dict[str, Any] = {}
+        #: Where files were left that have another name now, by their inode.
+        self._left: dict[int, Place] = {}
+        #: The positions under these names, which go into the next batch.
+        self._moved: dict[str, Any] = {}
         self._files: dict[str, Follower] = {}
         self._turn = 0
         self._next_look = float("-inf")
@@ -69,23 +73,29 @@ class TailSource:
         """Continues in the files of the positions."""
         self.close()
         self._stored = dict(positions)
-        self._gone = [
-            path for path in positions if not Path(path).exists() and not rotated_of(Path(path))
-        ]
+        self._left, self._moved, self._gone = {}, {}, []
+        for path, stored in positions.items():
+            if Path(path).exists() or rotated_of(Path(path)):
+                continue
+            place = Place.of(stored)
+            if place is not None and moved_of(Path(path), place):
+                # read to its end by its new name, or when there is a new file
+                self._left[place.inode] = place
+            else:
+                self._gone.append(path)
         self._look(is_first=not positions)
 
     def read(self, timeout: float) -> Batch | None:
         """The next lines of any file; the files take turns."""
         end = monotonic() + timeout
         while True:
-            if self._gone:
-                gone, self._gone = self._gone, []
-                return Batch(b"", dict.fromkeys(gone))
+            if self._gone or self._moved:
+                return self._with_moves(Batch(b"", {}))
             if monotonic() >= self._next_look:
                 self._look(is_first=False)
             batch = self._of_next_file()
             if batch is not None:
-                return batch
+                return self._with_moves(batch)
             failed = [one.fault for one in self._files.values() if one.fault]
             if failed and len(failed) == len(self._files):
                 raise SourceUnavailable(failed[0])
@@ -93,6 +103,15 @@ class TailSource:
             if left <= 0:
                 return None
             sleep(min(left, self.options.poll_seconds))
+
+    def _with_moves(self, batch: Batch) -> Batch:
+        """A batch with the positions of files that are gone, or have other names now. They are
+        committed together with the positions of the files in their place."""
+        positions = {**dict.fromkeys(self._gone), **self._moved, **batch.positions}
+        # the last line of a deleted file is in a batch before it is forgotten
+        self._gone, self._moved = [one for one in self._gone if one in batch.positions], {}
+        self._stored.update(positions)
+        return replace(batch, positions=positions)
 
     def _of_next_file(self) -> Batch | None:
         """The next lines of the files that can be read, which take turns."""
@@ -115,6 +134,7 @@ class TailSource:
                 is_open -= one.is_open
                 one.close()
                 del self._files[str(one.path)]
+                self._stored.pop(str(one.path), None)
                 self._gone.append(str(one.path))
             elif batch is None and one.may_close and is_open > self._most_open:
                 one.rest()
@@ -171,20 +191,24 @@ class TailSource:
     def _look(self, *, is_first: bool) -> None:
         """Finds new files. A file that is the rotated form of another one belongs to that one."""
         begin = monotonic()
-        found = sorted(set(chain.from_iterable(_matches(one) for one in self.options.paths)))
-        names = set(found)
+        found = sorted(self._asked())
+        # a file between its rotation and its next line has no file of its name
+        names = {*found, *map(Path, self._files), *map(Path, self._stored)}
         originals = {path: _originals(path, names) for path in found}
         with_rotated = set(chain.from_iterable(originals.values()))
         self._omitted = 0
-        for path in found:
-            if originals[path] or str(path) in self._files:
-                continue
+        new = [path for path in found if not originals[path] and str(path) not in self._files]
+        # copies are recognised by the files that they are copies of
+        for path in sorted(new, key=lambda one: _is_dated(one, names)):
             if len(self._files) >= MOST_FILES:
                 self._omitted += 1
+                continue
+            if _is_dated(path, names) and self._is_copy(path):
                 continue
             follower = Follower(
                 path,
                 self._stored.get(str(path)),
+                self,
                 kind=self.options.kind,
                 format=self.options.format,
                 batch_bytes=self.options.batch_bytes,
@@ -194,6 +218,66 @@ class TailSource:
             self._files[str(path)] = follower
         end = monotonic()
         self._next_look = max(begin + self.options.poll_seconds, end + _LOOK_SHARE * (end - begin))
+
+    def _asked(self) -> set[Path]:
+        """The files that the patterns name now."""
+        return set(chain.from_iterable(_matches(one) for one in self.options.paths))
+
+    def claim(self, path: Path) -> Place | None:
+        """The place in the file of a name, when it was read under another name. That one gives the
+        file up."""
+        inode = _inode(path)
+        for other in self._files.values():
+            # two links of one file are two files
+            if other.path != path and other.reads(inode) and _inode(other.path) != inode:
+                place = other.give_up()
+                break
+        else:
+            place = self._left.pop(inode, None)
+        if place is None or not place.is_in(path):
+            return None
+        self._rename(place, [path], self._asked())
+        return place
+
+    def move(self, place: Place, names: list[Path]) -> None:
+        """Notes that a file is left at a place, and has other names now."""
+        self._left[place.inode] = place
+        while len(self._left) > 2 * MOST_FILES:
+            del self._left[next(iter(self._left))]
+        if names:
+            self._rename(place, names, self._asked())
+
+    def _rename(self, place: Place, names: list[Path], asked: set[Path]) -> None:
+        """Puts the position of a file under those of its new names that are followed."""
+        names = [one for one in names if one in asked]
+        if not names:
+            return
+        for name, stored in self._stored.items():
+            if stored is not None and stored["inode"] == place.inode:
+                self._moved[name] = self._stored[name] = None
+        # the files that had these names were moved before
+        before = [(one, Place.of(self._stored.get(str(one)))) for one in names]
+        for one in names:
+            self._moved[str(one)] = self._stored[str(one)] = place.as_json()
+        for one, other in before:
+            if other is not None:
+                self._rename(other, moved_of(one, other), asked)
+
+    def _is_copy(self, path: Path) -> bool:
+        """Whether a file is a copy of one that is being read, which is truncated next."""
+        for other in self._files.values():
+            is_named = path.parent == other.path.parent and is_rotation(path.name, other.path.name)
+            if is_named and other.is_in(path) and not other.reads(_inode(path)):
+                return True
+        return False
+
+
+def _inode(path: Path) -> int:
+    """The inode of a file; 0 when there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def _most_open() -> int:
@@ -205,6 +289,12 @@ def _most_open() -> int:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if limit == resource.RLIM_INFINITY else limit // _OPEN_SHARE
     return max(1, min(MOST_FILES, most))
+
+
+def _is_dated(path: Path, names: set[Path]) -> bool:
+    """Whether a file has the name of another one with digits before its ending."""
+    found = re.match(r"(.+?)[-._]\d[-._:TZ\d]*(\.\w+?)(?:\.gz|\.zst)?$", path.name)
+    return found is not None and path.with_name(found[1] + found[2]) in names
 
 
 def _originals(path: Path, names: set[Path]) -> list[Path]:
