@@ -31,7 +31,10 @@ def program(name: str, package: str = "") -> str | None:
         found = util.find_spec(package)
         place = Path(str(found.origin)).parent / "bin" / name if found and found.origin else None
         return str(place) if place and place.exists() else None
-    return shutil.which(name) or shutil.which(name, path=sysconfig.get_path("scripts"))
+    # Debian keeps the programs of PostgreSQL out of the path
+    debian = sorted(str(one) for one in Path("/usr/lib/postgresql").glob("*/bin"))
+    places = [sysconfig.get_path("scripts"), *reversed(debian)]
+    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(places))
 
 
 def needs(name: str, package: str = "") -> list[pytest.MarkDecorator]:

@@ -81,7 +81,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(StorageFailed)
     async def storage(_: Request, error: StorageFailed) -> Response:
-        hint = "the batch was not accepted; free space on the disk and send it again"
+        hint = "the batch was not accepted; see reasons of /health, and send it again"
         return later(503, "storage", error, hint).response()
 
     @app.exception_handler(sqlite3.OperationalError)

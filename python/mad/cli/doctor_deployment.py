@@ -111,7 +111,7 @@ def port(host: str, number: int) -> str:
 def tokens(path: str | None, host: str) -> str:
     """Whether the file of tokens can be used, and whether the address needs one."""
     from mad.api.auth import Tokens
-    from mad.cli.serve import is_loopback
+    from mad.cli.listening import is_loopback
 
     if path is None:
         if not is_loopback(host):

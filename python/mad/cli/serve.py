@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ipaddress
 import os
 import signal
 import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mad import errors
 from mad.cli import arguments, settings
 from mad.cli.demo_shop import demo_shop_of
-from mad.config.server import HttpLimits, Retention, ServerOptions
+from mad.cli.listening import bound, is_loopback, shown, standing_by
+from mad.cli.serve_options import server_options
+from mad.config.server import ServerOptions
 
 if TYPE_CHECKING:
     import uvicorn
@@ -74,6 +74,18 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--data",
         metavar="DIR",
         help="directory of the journal (default: mad-data; with --demo a temporary one)",
+    )
+    command.add_argument(
+        "--journal",
+        metavar="URL",
+        help="PostgreSQL database that has each commit before it is acknowledged, such as "
+        "postgresql://mad@db/mad; the password is in PGPASSWORD, or see docs/scale-postgres.md",
+    )
+    command.add_argument(
+        "--name",
+        metavar="NAME",
+        help="name of the journal in PostgreSQL (default: default); a second server with this name "
+        "waits and takes over",
     )
     settings.add_config(command)
     command.add_argument(
@@ -156,7 +168,7 @@ def run(args: argparse.Namespace) -> int:
     from mad.engine.sink_runner import SinkPool, routes_of
     from mad.engine.source_runner import SourcePool
     from mad.explainers import ExplainQueue, LlmExplainer
-    from mad.journal import Journal, recover
+    from mad.journal import Journal, Mirror, recover
     from mad.journal.reader import Reader
 
     for option in ("config", "data", "token_file"):
@@ -177,11 +189,17 @@ def run(args: argparse.Namespace) -> int:
     os.umask(0o077)
     with contextlib.ExitStack() as ending:
         demo_shop = demo_shop_of(args) if args.demo else None
-        listening = ending.enter_context(_bound(server.host, server.port))
+        listening = ending.enter_context(bound(server.host, server.port))
         data = server.data or (ending.enter_context(_temporary()) if args.demo else "mad-data")
+        mirror = None
+        if server.journal.url is not None:
+            with standing_by(listening):
+                mirror = Mirror(server.journal, _say)
         if args.recover:
-            sys.stderr.write(f"mad: {recover(Path(data))}\n")
-        journal = Journal(Path(data), retention=server.retain)
+            if mirror is not None:
+                mirror.restore(Path(data), is_sound=False)
+            _say(recover(Path(data)))
+        journal = Journal(Path(data), retention=server.retain, mirror=mirror)
         _make_private(Path(data))
         engine = Engine(
             journal,
@@ -196,7 +214,7 @@ def run(args: argparse.Namespace) -> int:
         engine.start()
         sources = SourcePool.of({} if server.read_only else deployment.sources, engine)
         ending.callback(sources.stop)
-        url = server.url or f"http://{_shown(server.host)}:{listening.getsockname()[1]}"
+        url = server.url or f"http://{shown(server.host)}:{listening.getsockname()[1]}"
         sinks = SinkPool.of({} if server.read_only else deployment.sinks, engine, url)
         ending.callback(sinks.stop)
         explanations = None
@@ -214,31 +232,9 @@ def run(args: argparse.Namespace) -> int:
     return errors.FINE if not engine.failure else errors.INTERNAL
 
 
-def server_options(args: argparse.Namespace, base: ServerOptions) -> ServerOptions:
-    """The options of the server: those of the settings, and the arguments over them.
-
-    Raises `UsageError`.
-    """
-    seconds = args.checkpoint_seconds
-    if seconds is not None and not 0.1 <= seconds <= 86_400:
-        raise errors.UsageError(f"--checkpoint-seconds {seconds}: expected 0.1 to 86400")
-    given = {
-        "host": args.host,
-        "port": args.port,
-        "otlp_grpc": args.otlp_grpc,
-        "data": args.data,
-        "token_file": args.token_file,
-        "read_only": args.read_only or None,
-        "ticks": False if args.no_ticks else None,
-        "checkpoint_seconds": seconds,
-    }
-    most_body = None if args.max_body is None else args.max_body * 1024 * 1024
-    return replace(
-        base,
-        retain=Retention.parse(args.retain, base.retain),
-        http=HttpLimits.parse(args.http_limit, most_body, base.http),
-        **{name: value for name, value in given.items() if value is not None},
-    )
+def _say(text: str) -> None:
+    sys.stderr.write(f"mad: {text}\n")
+    sys.stderr.flush()
 
 
 def _serve(
@@ -275,11 +271,12 @@ def _serve(
     port = listening.getsockname()[1]
     figures = engine.stats
     lines = [
-        f"mad listens on http://{_shown(server.host)}:{port}; its journal is {engine.journal.path}",
+        f"mad listens on http://{shown(server.host)}:{port}; its journal is {engine.journal.path}",
+        *([f"  its copy is {mirror.place}"] if (mirror := engine.journal.mirror) else []),
         f"  recovered {figures.recovered_entries} entries in {figures.recovery_seconds:.1f} s",
-        f"  curl -s http://{_shown(server.host)}:{port}/v1/query/incidents",
-        f"  routes: http://{_shown(server.host)}:{port}/docs",
-        *([f"  OTLP over gRPC: {_shown(server.host)}:{receiver.port}"] if receiver else []),
+        f"  curl -s http://{shown(server.host)}:{port}/v1/query/incidents",
+        f"  routes: http://{shown(server.host)}:{port}/docs",
+        *([f"  OTLP over gRPC: {shown(server.host)}:{receiver.port}"] if receiver else []),
         *(f"  {problem.text}" for problem in engine.problems()),
     ]
     sys.stderr.write("\n".join(lines) + "\n")
@@ -293,7 +290,7 @@ def _serve(
             receiver.start()
             ending.callback(receiver.stop)
         if demo_shop is not None:
-            url = f"http://{_shown(server.host)}:{port}"
+            url = f"http://{shown(server.host)}:{port}"
             ending.enter_context(demo_shop.beside(running, url))
         running.run(sockets=[listening])
 
@@ -364,36 +361,7 @@ def server_of(
     )
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    if os.name == "posix":
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(1024)
-    except OSError as error:
-        listening.close()
-        raise errors.ServiceError(
-            f"{host}:{port}: {errors.reason(error)}", "give another --host or --port"
-        ) from error
-    listening.setblocking(False)
-    return listening
-
-
 @contextlib.contextmanager
 def _temporary() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="mad-demo-") as directory:
         yield directory
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

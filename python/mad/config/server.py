@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from urllib.parse import parse_qs, urlsplit
 
 from mad.config.numbers import read_numbers
 from mad.config.options import option
@@ -118,6 +119,47 @@ class WebhookSecrets:
         return [name for name in ("github", "gitlab") if getattr(self, name) is not None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalOptions:
+    """Where the journal is kept besides the directory of the server."""
+
+    url: str | None = option(
+        None,
+        help="PostgreSQL database in which every commit is before it is acknowledged, such as "
+        "`postgresql://mad@db/mad`; without it there is none. `?sslmode=verify-full` encrypts",
+        pattern=r"postgres(ql)?://\S+",
+    )
+    name: str = option(
+        "default",
+        help="Name of the journal in the database, in the schema `mad_NAME`; one server at a time "
+        "writes it, and others with this name wait",
+        pattern=r"[a-z0-9_]{1,40}",
+    )
+    password: Secret | None = option(
+        None, help="Password; without it that of `PGPASSWORD` or of the password file"
+    )
+    lease_seconds: float = option(
+        10.0,
+        help="Time after which a server that no longer answers loses the journal to one that waits",
+        least=1,
+        most=3_600,
+    )
+    timeout_seconds: float = option(
+        5.0,
+        help="Time for a statement; large ones get a second more for each MiB and 1,000 rows",
+        least=0.1,
+        most=600,
+    )
+
+    def __post_init__(self) -> None:
+        # the check of options finds one before the host
+        if self.url is not None and "password" in parse_qs(urlsplit(self.url).query):
+            raise ValueError(
+                "the url has a password; put it into a variable or a file, and refer to it: "
+                '`password = "env:NAME"` or `password = "file:PATH"`'
+            )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
     """The options of `mad serve`. Arguments of the command win over them."""
@@ -146,6 +188,7 @@ class ServerOptions:
     checkpoint_seconds: float = option(
         60.0, help="Pause between checkpoints of the state", least=0.1, most=86_400
     )
+    journal: JournalOptions = field(default_factory=JournalOptions)
     retain: Retention = field(default_factory=Retention)
     http: HttpLimits = field(default_factory=HttpLimits)
     webhooks: WebhookSecrets = field(default_factory=WebhookSecrets)

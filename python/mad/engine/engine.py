@@ -453,6 +453,7 @@ class Engine:
             self._work([Job(_tick(at), Future())])
         else:
             self._saving.save_if_due(news=True)
+            self.journal.send_results()
 
     def _recover(self, fresh: bool) -> None:
         began = monotonic()

@@ -2,13 +2,14 @@
 readers.
 
 One server writes a journal. A batch is committed before it is acknowledged. A checkpoint deletes
-the batches that it covers in the same transaction.
+the batches that it covers in the same transaction. A copy in PostgreSQL is optional.
 """
 
 from mad.config.server import Retention
 from mad.journal.alerts import Delivery, Outcome
 from mad.journal.damage import DamagedJournal, JournalFailed
 from mad.journal.entries import Alert, AuditLine, Entry, TableWrites
+from mad.journal.postgres import Mirror
 from mad.journal.recover import recover
 from mad.journal.sqlite import Journal
 
@@ -20,6 +21,7 @@ __all__ = [
     "Entry",
     "Journal",
     "JournalFailed",
+    "Mirror",
     "Outcome",
     "Retention",
     "TableWrites",

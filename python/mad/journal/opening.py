@@ -63,3 +63,12 @@ def readable(path: Path) -> Iterator[None]:
         raise DamagedJournal(path, f"it cannot be read ({error})") from error
     except OSError as error:
         raise StateError(f"{path}: {reason(error)}", REMEDY) from error
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Raises errors of reading a running journal as `JournalFailed`."""
+    try:
+        yield
+    except (sqlite3.Error, ValueError) as error:
+        raise JournalFailed(str(error)) from error

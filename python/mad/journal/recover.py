@@ -12,13 +12,13 @@ from typing import Any
 
 from mad.errors import StateError
 from mad.journal.damage import RECOVERING, DamagedJournal, entries_text, sync_directory
-from mad.journal.digest import START, entry_digest, is_sound, link, text_digest
+from mad.journal.digest import START, entry_digest, is_sound, link
 from mad.journal.entries import LOST, Entry
 from mad.journal.head import Head, HeadFile
 from mad.journal.lock import Lock
 from mad.journal.opening import UNREADABLE
 from mad.journal.schema import connect
-from mad.journal.stored import ENTRY, CheckpointRecord, StoredInputs, entry_of
+from mad.journal.stored import ENTRY, CheckpointRecord, StoredInputs, entry_of, save_record
 
 _FILES = ("mad.db", "mad.db-wal", "mad.head")
 #: The database and the head of the new journal until they are complete.
@@ -241,9 +241,7 @@ class _NewChain:
             # keeps the numbers of lost entries from being given again
             self._write(Entry(LOST, b"recovered", "text", seq=last))
         chain = self.record.chain if self.record.seq else START.hex()
-        text = replace(self.record, seq=self._base, chain=chain).text()
-        values = [("checkpoint", text), ("checkpoint_digest", text_digest(text))]
-        self._into.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+        save_record(self._into, replace(self.record, seq=self._base, chain=chain))
 
     def _note_gap(self, last: int, losses: list[str]) -> None:
         if last > self.seq:

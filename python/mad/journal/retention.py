@@ -48,6 +48,16 @@ def forget(db: sqlite3.Connection, retention: Retention) -> None:
     db.execute("DELETE FROM notes WHERE incident NOT IN (SELECT id FROM incidents)")
 
 
+def clear_covered(db: sqlite3.Connection, seq: int, most: int) -> None:
+    """Deletes entries that a checkpoint up to `seq` covers, in small steps, because they are
+    large. The caller holds a transaction."""
+    db.execute(
+        "DELETE FROM journal WHERE seq IN "
+        "(SELECT seq FROM journal WHERE seq <= ? ORDER BY seq LIMIT ?)",
+        (seq, most),
+    )
+
+
 def used_bytes(db: sqlite3.Connection) -> int:
     """Bytes of the pages in use."""
     pages, free, size = (

@@ -14,18 +14,21 @@ from mad.errors import StateError, reason
 from mad.journal import alerts
 from mad.journal.alerts import Outcome
 from mad.journal.damage import DamagedJournal, JournalFailed
-from mad.journal.digest import entry_digest, link, text_digest
+from mad.journal.digest import entry_digest, link
 from mad.journal.entries import AuditLine, Entry, SourcePositions, TableWrites
 from mad.journal.guard import FileGuard, FilesMoved
 from mad.journal.head import Head, HeadFile
 from mad.journal.lock import Lock
-from mad.journal.opening import check_files, readable
+from mad.journal.opening import check_files, readable, reading
 from mad.journal.pages import PageCheck
 from mad.journal.parts import Delta, save_parts
 from mad.journal.positions import PositionTable
-from mad.journal.retention import forget
+from mad.journal.postgres.mirror import Mirror
+from mad.journal.postgres.restore import MARKER
+from mad.journal.postgres.session import PostgresFailed
+from mad.journal.retention import clear_covered, forget
 from mad.journal.schema import LOG_BYTES, connect
-from mad.journal.stored import CheckpointRecord, State, StoredInputs
+from mad.journal.stored import CheckpointRecord, State, StoredInputs, save_record
 from mad.journal.tables import (
     known_batch,
     reason_set_aside,
@@ -45,14 +48,21 @@ class Journal:
     """Inputs since the last checkpoint, the checkpoint, and the tables of results.
 
     Only the thread of the engine writes through it; readers open their own connections. Every write
-    raises `JournalFailed` when nothing was written.
+    raises `JournalFailed` when nothing was written. With `mirror` each commit is in PostgreSQL
+    first; the journal closes it.
 
     Raises `StateError` when the directory is not writable, another server uses it, or the file is
     of a newer version or not a journal; `DamagedJournal` when acknowledged data is missing or
     changed.
     """
 
-    def __init__(self, directory: Path, *, retention: Retention | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        retention: Retention | None = None,
+        mirror: Mirror | None = None,
+    ) -> None:
         self.directory = directory
         self.path = directory / "mad.db"
         self.retention = retention or Retention()
@@ -64,6 +74,7 @@ class Journal:
         self.uncovered_bytes = 0
         self._commits = 0
         self._guard: FileGuard | None = None
+        self.mirror = mirror
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(directory)
@@ -73,6 +84,8 @@ class Journal:
             ) from error
         with contextlib.ExitStack() as undo:
             undo.callback(self._lock.release)
+            if mirror is not None:
+                mirror.restore(directory)
             with readable(self.path):
                 check_files(directory)
                 self._db = connect(self.path)
@@ -90,6 +103,11 @@ class Journal:
         # before the first commit, after which a head without a sound slot counts as damage
         self._head.write(Head(self.seq, self._chain, self._commits))
         self._head.sync()
+        if self.mirror is None:
+            # a later start with PostgreSQL has to see that the copy there is an earlier one
+            self._db.execute("DELETE FROM meta WHERE key = ?", (MARKER,))
+        else:
+            self.mirror.attach(self._db, Head(self.seq, self._chain, self._commits))
         with self._transaction():
             self._count_commit()
         # both slots, so that the file is sound after one of them was damaged
@@ -114,7 +132,8 @@ class Journal:
 
     def problem(self) -> str:
         """Why nothing can be acknowledged now; empty when the journal works. Any thread may ask."""
-        return (self._guard.problem() if self._guard else "") or self.fault
+        problem = self._guard.problem() if self._guard else ""
+        return problem or (self.mirror.problem() if self.mirror else "") or self.fault
 
     def append(
         self,
@@ -136,11 +155,11 @@ class Journal:
             numbered.append(
                 (*fields, entry.naive_offset_seconds, entry.body, digest, chain),
             )
-        with self._moving(moved):
+        with self._moving(moved, (seq, chain)):
             self._db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", numbered)
             write_tables(self._db, writes)
             write_audit(self._db, audit)
-            self._clear(max(CLEARED, 2 * len(entries)))
+            clear_covered(self._db, self.checkpoint_seq, max(CLEARED, 2 * len(entries)))
             self._count_commit()
         self.seq, self._chain = seq, chain
         self.uncovered_bytes += size
@@ -148,9 +167,16 @@ class Journal:
         return list(range(first, seq + 1))
 
     def write_tables(self, writes: TableWrites) -> None:
-        """Writes results to the tables."""
-        with self._transaction():
+        """Writes results to the tables. PostgreSQL gets them with the next commit, because the
+        entries that it has give the same results."""
+        with self._transaction(is_sent=False):
             write_tables(self._db, writes)
+
+    def send_results(self) -> None:
+        """Sends results to PostgreSQL that wait for a commit."""
+        if self.mirror is not None and self.mirror.has_unsent():
+            with self._transaction():
+                pass
 
     def checkpoint(self, delta: Delta, writes: TableWrites, accepted_total: int) -> None:
         """Saves the state as of the newest entry and deletes the entries that it covers in one
@@ -166,14 +192,9 @@ class Journal:
                 save_parts(self._db, "closed_incidents", incidents, before.closed_incidents),
                 accepted_total,
             )
-            self._save_record(record)
+            save_record(self._db, record)
             forget(self._db, self.retention)
             committed.append(lambda: self._covered(record))
-
-    def _save_record(self, record: CheckpointRecord) -> None:
-        text = record.text()
-        values = [("checkpoint", text), ("checkpoint_digest", text_digest(text))]
-        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
 
     def _covered(self, record: CheckpointRecord) -> None:
         self._stored.checkpoint = record
@@ -188,7 +209,7 @@ class Journal:
         with self._transaction() as committed:
             for table in ("state", "closed_incidents", "journal"):
                 self._db.execute(f"DELETE FROM {table}")
-            self._save_record(record)
+            save_record(self._db, record)
             committed.append(lambda: self._covered(record))
 
     def state(self) -> State | None:
@@ -216,25 +237,19 @@ class Journal:
     def batch(self, key: tuple[str, str, str]) -> tuple[bytes, int, int, int, str] | None:
         """Digest, number, accepted, rejected and problems of an accepted batch; None for an unknown
         key of kind, partition and batch id."""
-        try:
+        with reading():
             return known_batch(self._db, key)
-        except sqlite3.Error as error:
-            raise JournalFailed(str(error)) from error
 
     def reason_set_aside(self, key: tuple[str, str, str]) -> str | None:
         """Why a batch with this key of kind, partition and batch id was set aside; None if it was
         not."""
-        try:
+        with reading():
             return reason_set_aside(self._db, key)
-        except sqlite3.Error as error:
-            raise JournalFailed(str(error)) from error
 
     def positions(self, source: str) -> dict[str, Any]:
         """How far the parts of a source were read, as of the newest commit."""
-        try:
+        with reading():
             return self._positions.of(source)
-        except (sqlite3.Error, ValueError) as error:
-            raise JournalFailed(str(error)) from error
 
     def move_positions(self, moved: SourcePositions) -> None:
         """Saves how far sources were read, past data that gave no entry."""
@@ -243,12 +258,14 @@ class Journal:
         self._acknowledge()
 
     @contextlib.contextmanager
-    def _moving(self, moved: Sequence[SourcePositions]) -> Iterator[None]:
+    def _moving(
+        self, moved: Sequence[SourcePositions], newest: tuple[int, bytes] | None = None
+    ) -> Iterator[None]:
         """A transaction that also saves how far sources were read. It takes back the entries and
         positions of a commit that was refused because its file was moved."""
         in_file: list[Callable[[], None]] = []
         try:
-            with self._transaction() as committed:
+            with self._transaction(newest) as committed:
                 self._db.execute("DELETE FROM journal WHERE seq > ?", (self.seq,))
                 refused = self._positions.save(moved)
                 yield
@@ -320,14 +337,8 @@ class Journal:
             self._db.close()
         self._head.close()
         self._lock.release()
-
-    def _clear(self, most: int) -> None:
-        """Deletes covered entries in small steps, because they are large."""
-        self._db.execute(
-            "DELETE FROM journal WHERE seq IN "
-            "(SELECT seq FROM journal WHERE seq <= ? ORDER BY seq LIMIT ?)",
-            (self.checkpoint_seq, most),
-        )
+        if self.mirror is not None:
+            self.mirror.close()
 
     def _count_commit(self) -> None:
         self._commits += 1
@@ -343,8 +354,11 @@ class Journal:
             self.head_fault = ""
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[list[Callable[[], None]]]:
-        """A commit that is on disk, in the files of the journal, at the end of the block.
+    def _transaction(
+        self, newest: tuple[int, bytes] | None = None, *, is_sent: bool = True
+    ) -> Iterator[list[Callable[[], None]]]:
+        """A commit that is on disk, in the files of the journal, at the end of the block; and in
+        PostgreSQL before that. `newest` is the newest entry after it, with its chain.
 
         What the block adds to the list runs after the commit, even if the files were moved
         meanwhile, so that this object agrees with its file.
@@ -357,16 +371,21 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield committed
+                mirror = self.mirror if is_sent else None
+                if mirror is not None:
+                    mirror.send(Head(*(newest or (self.seq, self._chain)), self._commits))
                 self._db.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
+            if mirror is not None:
+                mirror.settled()
             for follow_up in committed:
                 follow_up()
             if guard is not None:
                 guard.check()
-        except (sqlite3.Error, FilesMoved) as error:
+        except (sqlite3.Error, FilesMoved, PostgresFailed) as error:
             self._commits = commits
             self.fault = str(error)
             raise JournalFailed(str(error)) from error

@@ -54,6 +54,13 @@ def entry_of(row: tuple[Any, ...]) -> Entry:
     return Entry(kind, body, form, partition, batch_id, naive, seq)
 
 
+def save_record(db: sqlite3.Connection, record: CheckpointRecord) -> None:
+    """Writes the record of a checkpoint with its checksum; the caller holds a transaction."""
+    text = record.text()
+    values = [("checkpoint", text), ("checkpoint_digest", text_digest(text))]
+    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+
+
 class StoredInputs:
     """The state and the entries in a database."""
 

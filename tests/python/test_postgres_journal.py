@@ -1,0 +1,294 @@
+"""The copy of a journal in PostgreSQL, over a real one: each row, commits of an unknown outcome,
+and directories that do not fit. `make test-real` names a missing server."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from postgres_peer import NEEDED, Postgres, postgres
+
+from mad.cli import main
+from mad.config.deployment import problems_of
+from mad.config.secret import Secret
+from mad.config.server import JournalOptions
+from mad.errors import StateError
+from mad.journal import AuditLine, Entry, Journal, JournalFailed, Mirror, TableWrites
+from mad.journal.postgres.session import PostgresFailed
+
+pytestmark = NEEDED
+
+#: Tables that the test of every row does not write.
+UNUSED = ("alerts", "deliveries", "history", "incidents", "rows", "services")
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[Postgres]:
+    with postgres() as one:
+        yield one
+
+
+def opened(peer: Postgres, name: str, directory: Path, **more: Any) -> Journal:
+    """A journal with its copy."""
+    options = JournalOptions(url=peer.url, name=name, **{"lease_seconds": 1.0, **more})
+    mirror = Mirror(options, lambda _: None)
+    try:
+        return Journal(directory, mirror=mirror)
+    except BaseException:
+        mirror.close()
+        raise
+
+
+def content(directory: Path) -> dict[str, list[Any]]:
+    """Every row of every table, with its rowid."""
+    with contextlib.closing(sqlite3.connect(directory / "mad.db")) as db:
+        tables = db.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
+            "AND name <> 'unsent' ORDER BY name"
+        ).fetchall()
+        return {
+            name: db.execute(
+                f"SELECT {'' if 'WITHOUT ROWID' in sql else 'rowid, '}* FROM {name} ORDER BY 1, 2"
+            ).fetchall()
+            for name, sql in tables
+        }
+
+
+def written(number: int) -> tuple[list[Entry], TableWrites, list[AuditLine]]:
+    """An entry with results of every kind of value."""
+    line = (number, 0, number, "shop", "ERROR", "a text with \0 and \U0001f600", None)
+    failure = (number, 0, number, "trace", "shop", "/buy", "500", 1.5, "a", "b")
+    batch = ("requests", "", f"key-{number}", b"\0\xff", number, 1, 0, "[]")
+    point = (number, number, 3, 1, b"block")
+    writes = TableWrites(log_lines=[line], failures=[failure], batches=[batch], points=[point])
+    entries = [Entry("requests", b"body \0 %d" % number, batch_id=f"key-{number}")]
+    return entries, writes, [AuditLine("ann", "mute", f"target {number}")]
+
+
+def write(journal: Journal, number: int) -> int:
+    entries, writes, audit = written(number)
+    moved = [{"tail": {f"file \udcff {number}": {"offset": number}, "one": {"offset": number}}}]
+    (seq,) = journal.append(entries, writes, audit, moved)
+    return seq
+
+
+def restored(peer: Postgres, name: str, directory: Path) -> dict[str, list[Any]]:
+    """The content of a new directory that PostgreSQL filled. The start itself commits once."""
+    options = JournalOptions(url=peer.url, name=name, lease_seconds=1.0)
+    mirror = Mirror(options, lambda _: None)
+    directory.mkdir()
+    try:
+        mirror.restore(directory)
+    finally:
+        mirror.close()
+    return content(directory)
+
+
+def test_every_row_comes_back(peer: Postgres, tmp_path: Path) -> None:
+    journal = opened(peer, "every", tmp_path / "one")
+    for number in range(1, 40):
+        write(journal, number)
+    journal.checkpoint(
+        (b"global", [(1, b"part"), (2, b"other")], [("i", b"closed")]), TableWrites(), 7
+    )
+    journal.checkpoint((b"later", [(1, None), (3, b"new")], []), TableWrites(), 8)
+    write(journal, 40)
+    journal.set_aside(Entry("requests", b"bad", seq=40), "it failed")
+    journal.note("i", "ann", "comment", "a text")
+    journal.write_tables(written(41)[1])
+    journal.send_results()
+    journal.probe()
+    journal.close()
+    kept = content(tmp_path / "one")
+    kept["meta"] = [row for row in kept["meta"] if row[0] != "probe"]
+    assert all(kept[name] for name in kept if name not in UNUSED), kept
+    assert restored(peer, "every", tmp_path / "two") == kept
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_commit_of_unknown_outcome_was_not_made(
+    peer: Postgres, tmp_path: Path, is_committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"unknown_{is_committed}".lower()
+    journal = opened(peer, name, tmp_path / "one")
+    assert write(journal, 1) == 1
+    before = journal.positions("tail")
+    assert journal.mirror is not None
+    session = journal.mirror._session
+    run = session.run
+
+    def failing(work: Any, **given: Any) -> Any:
+        if is_committed:
+            run(work, **given)
+        raise PostgresFailed("the connection was lost")
+
+    for _ in range(2):
+        monkeypatch.setattr(session, "run", failing)
+        with pytest.raises(JournalFailed, match="the connection was lost"):
+            write(journal, 2)
+        with pytest.raises(JournalFailed):
+            journal.note("i", "ann", "comment", "lost")
+        assert journal.problem() and journal.positions("tail") == before
+        monkeypatch.setattr(session, "run", run)
+    assert write(journal, 3) == 2
+    assert journal.problem() == ""
+    assert [one.body for one in journal.entries()] == [b"body \0 1", b"body \0 3"]
+    journal.close()
+    kept = content(tmp_path / "one")
+    assert kept["notes"] == []
+    assert restored(peer, name, tmp_path / "two") == kept
+
+
+def test_a_full_disk_undoes_the_commit_in_postgresql(peer: Postgres, tmp_path: Path) -> None:
+    journal = opened(peer, "full", tmp_path / "one")
+    write(journal, 1)
+    journal.limit_growth(0)
+    large = [Entry("requests", bytes(2_000_000))]
+    with pytest.raises(JournalFailed, match="full"):
+        journal.append(large, TableWrites())
+    journal.limit_growth(None)
+    assert write(journal, 2) == 2
+    journal.close()
+    assert restored(peer, "full", tmp_path / "two") == content(tmp_path / "one")
+
+
+def test_a_crash_between_the_two_commits_keeps_the_entry(peer: Postgres, tmp_path: Path) -> None:
+    journal = opened(peer, "between", tmp_path / "one")
+    write(journal, 1)
+
+    copy = sqlite3.connect(tmp_path / "copy.db")
+    journal._db.backup(copy)
+    copy.close()
+    write(journal, 2)
+    journal.close()
+    # the file as it was before the second commit
+    for ending in ("", "-wal", "-shm"):
+        (tmp_path / "one" / f"mad.db{ending}").unlink(missing_ok=True)
+    (tmp_path / "copy.db").rename(tmp_path / "one" / "mad.db")
+    again = opened(peer, "between", tmp_path / "one")
+    assert [one.seq for one in again.entries()] == [1, 2]
+    assert again.batch(("requests", "", "key-2")) is not None
+    again.close()
+
+
+def test_large_commits_are_sent_in_pieces(
+    peer: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mad.journal.postgres.changes.CHUNK_ROWS", 7)
+    journal = opened(peer, "pieces", tmp_path / "one")
+    lines = [(1, place, place, "shop", "INFO", "text", None) for place in range(100)]
+    journal.append([Entry("logs", b"body")], TableWrites(log_lines=lines))
+    journal.append([Entry("logs", b"body")], TableWrites(log_lines=lines[:50]))
+    journal.close()
+    assert restored(peer, "pieces", tmp_path / "two") == content(tmp_path / "one")
+
+
+def test_a_journal_without_a_copy_gets_one(peer: Postgres, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "one")
+    for number in range(1, 4):
+        write(journal, number)
+    journal.close()
+    opened(peer, "moved", tmp_path / "one").close()
+    assert restored(peer, "moved", tmp_path / "two") == content(tmp_path / "one")
+
+
+def test_other_journals_are_refused(peer: Postgres, tmp_path: Path) -> None:
+    for name in ("mine", "other"):
+        opened(peer, name, tmp_path / name).close()
+    with pytest.raises(StateError, match="this is not the journal of"):
+        opened(peer, "other", tmp_path / "mine")
+    # used without its copy, so that the copy is an earlier one
+    Journal(tmp_path / "mine").close()
+    with pytest.raises(StateError, match="this is not the journal of"):
+        opened(peer, "mine", tmp_path / "mine")
+
+
+def test_a_copy_that_lost_commits_is_refused(peer: Postgres, tmp_path: Path) -> None:
+    journal = opened(peer, "behind", tmp_path / "one")
+    write(journal, 1)
+    journal.close()
+    peer.sql("UPDATE mad_behind.head SET txn = txn - 2")
+    with pytest.raises(StateError, match=r"2 acknowledged commits that .* has are missing"):
+        opened(peer, "behind", tmp_path / "one")
+    peer.sql("DROP SCHEMA mad_behind CASCADE")
+    opened(peer, "behind", tmp_path / "one").close()
+    assert restored(peer, "behind", tmp_path / "two") == content(tmp_path / "one")
+
+
+def test_a_commit_that_something_else_made_is_found(peer: Postgres, tmp_path: Path) -> None:
+    journal = opened(peer, "foreign", tmp_path / "one")
+    peer.sql("UPDATE mad_foreign.head SET txn = txn + 5")
+    with pytest.raises(JournalFailed, match="something else wrote it"):
+        write(journal, 1)
+    peer.sql("UPDATE mad_foreign.head SET txn = txn - 5")
+    assert write(journal, 1) == 1
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("journal", "UPDATE {} SET body = '\\x00'"),
+        ("state", "DELETE FROM {} WHERE mad_id = 1"),
+        ("meta", "UPDATE {} SET value = '{{}}' WHERE value LIKE '%seq%'"),
+        ("log_lines", "UPDATE {} SET mad_exact = '[]'"),
+        ("audit", "UPDATE {} SET mad_id = mad_id + 1000"),
+        ("batches", "UPDATE {} SET mad_digest = mad_digest + 1"),
+        (
+            "points",
+            "INSERT INTO {} SELECT mad_id + 9, mad_digest, mad_exact, 2, 2, 3, 1, body FROM {}",
+        ),
+    ],
+)
+def test_a_changed_row_is_found(peer: Postgres, tmp_path: Path, table: str, change: str) -> None:
+    name = f"changed_{table}"
+    journal = opened(peer, name, tmp_path / "one")
+    write(journal, 1)
+    journal.checkpoint((b"global", [(1, b"part")], []), TableWrites(), 1)
+    write(journal, 2)
+    journal.close()
+    peer.sql(change.format(f"mad_{name}.{table}", f"mad_{name}.{table}"))
+    with pytest.raises(StateError, match=f"the journal is damaged: .*{table}"):
+        restored(peer, name, tmp_path / "two")
+
+
+def test_a_password_is_read_from_a_file_and_never_shown(peer: Postgres, tmp_path: Path) -> None:
+    peer.sql("CREATE ROLE guarded LOGIN PASSWORD 'wonderland'")
+    peer.sql("GRANT CREATE ON DATABASE mad TO guarded")
+    (tmp_path / "password").write_text("wonderland\n")
+    url = peer.url.replace("//mad@", "//guarded@")
+    said: list[str] = []
+    for secret in ("password", "wrong"):
+        options = JournalOptions(
+            url=url, name="guarded", password=Secret(f"file:{tmp_path / secret}")
+        )
+        if secret == "wrong":
+            (tmp_path / "wrong").write_text("queen")
+            with pytest.raises(Exception, match="password authentication failed") as raised:
+                Mirror(options, said.append)
+            said.append(str(raised.value))
+        else:
+            mirror = Mirror(options, said.append)
+            said += [mirror.place, repr(options)]
+            mirror.close()
+    assert not any("wonderland" in one or "queen" in one for one in said)
+
+
+def test_settings_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = '[server.journal]\nurl = "postgresql://mad:secret@db/mad"\nname = "Cart"\n'
+    for given in (text, text.replace("mad:secret@db/mad", "db/mad?password=secret")):
+        problems = [one.message for one in problems_of(given, "mad.toml")[0]]
+        assert any("server.journal.name" in one and "Cart" in one for one in problems), problems
+        problems = [one.message for one in problems_of(given.replace("Cart", "c"), "mad.toml")[0]]
+        assert len(problems) == 1 and "password" in problems[0] and "secret" not in problems[0]
+    arguments = ["serve", "--data", str(tmp_path), "--journal"]
+    for url in ("postgresql://mad:secret@127.0.0.1:1/mad", "postgresql://h/d?password=secret"):
+        assert main([*arguments, url]) == 2
+        assert "secret" not in capsys.readouterr().err
+    assert main(["serve", "--data", str(tmp_path), "--name", "cart"]) == 2
+    assert main([*arguments, "postgresql://127.0.0.1:1/mad", "--port", "0"]) == 4
+    assert "postgresql://127.0.0.1:1/mad" in capsys.readouterr().err
