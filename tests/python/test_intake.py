@@ -12,6 +12,7 @@ import pytest
 import mad
 from mad import errors
 from mad.cli import main
+from mad.sources.files import InputFile
 
 HEADER = "timestamp,service,endpoint,status_code,latency_ms\n"
 SPANS = "trace_id,span_id,parent_id,service,operation,start,duration_ms,status\n"
@@ -77,6 +78,28 @@ def test_the_same_file_twice_is_read_once(tmp_path: Path, capsys: Out) -> None:
     assert json.loads(out)["accepted"] == 100
     assert f"{path} is given twice and was read once" in err
     assert f"{copied} has the same content as {path}" in err
+
+
+def test_many_files_are_compared_in_linear_time(
+    tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when all have one size and begin alike."""
+    paths = [
+        write(tmp_path / f"{number}.csv", line(1), line(2 + number // 2)) for number in range(200)
+    ]
+    read: list[str] = []
+    digest = InputFile.digest
+
+    def counted(file: InputFile, most: int | None = None) -> bytes:
+        read.append(file.path)
+        return digest(file, most)
+
+    monkeypatch.setattr(InputFile, "digest", counted)
+    assert main(["detect", *paths, "--out", str(tmp_path / "out"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["accepted"] == 200
+    assert err.count("has the same content as") == 100
+    assert len(read) <= 2 * len(paths)
 
 
 def test_a_resumed_run_answers_for_itself(tmp_path: Path, capsys: Out) -> None:

@@ -24,8 +24,9 @@ def read_text(path: Path, hint: str = "", *, most: int | None = None) -> str:
 
 def read_json(path: Path, hint: str = "") -> Any:
     """A small file as JSON."""
+    text = read_text(path, hint)
     try:
-        return json.loads(read_text(path, hint))
+        return json.loads(text)
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}", hint) from error
     except RecursionError as error:

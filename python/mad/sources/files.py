@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import filecmp
 import os
 import stat
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Generator, Iterable, Iterator
+from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -62,17 +62,18 @@ class InputFile:
     def _unreadable(self, error: OSError) -> InputError:
         return InputError(f"cannot read {self.path}: {reason(error)}")
 
-    def is_same(self, other: InputFile) -> bool:
-        """Whether both are the same file, or files with the same content. Empty files and standard
-        input are never the same."""
-        if self.standard or other.standard or not self.size or self.size != other.size:
-            return False
+    def digest(self, most: int | None = None) -> bytes:
+        """A hash of the file as it is stored, of its first `most` bytes where given."""
+        found = blake2b(digest_size=16)
         try:
-            return Path(self.path).samefile(other.path) or filecmp.cmp(
-                self.path, other.path, shallow=False
-            )
+            with Path(self.path).open("rb", buffering=0) as file:
+                left = most if most is not None else sys.maxsize
+                while left > 0 and (piece := file.read(min(left, PIECE))):
+                    found.update(piece)
+                    left -= len(piece)
         except OSError as error:
             raise self._unreadable(error) from error
+        return found.digest()
 
     def pieces(self, kind: str, size: int = CHUNK) -> Iterator[Any]:
         """The content of a telemetry file: bytes in pieces, or the record batches of a Parquet
