@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -12,8 +14,9 @@ from typing import Any
 import httpx
 import pytest
 from service import START, Server, an_hour, lines, minute_of
+from starlette.requests import ClientDisconnect
 
-from mad.api.commands import MOST_NOTES
+from mad.api.commands import MOST_NOTES, _StateResponse
 
 
 @pytest.fixture
@@ -192,3 +195,28 @@ def test_log_lines_without_a_zone_are_in_the_configured_zone(tmp_path: Path) -> 
         assert taken["accepted"] == 5
         shown = server.get("/v1/query/logs")["data"]
         assert [line["timestamp"] for line in shown] == ["2026-01-06T09:00:00Z"] * 5
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_client_that_received_the_state_may_ask_again(is_broken: bool) -> None:
+    """The next request may arrive before the response has ended within the server."""
+    held, was_held = asyncio.Lock(), []
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            was_held.append(held.locked())
+            if is_broken and len(was_held) == 2:
+                raise OSError("the client is gone")
+
+    async def receive() -> Any:
+        await asyncio.sleep(60)
+
+    async def answer() -> None:
+        await held.acquire()
+        scope = {"type": "http", "asgi": {"spec_version": "2.4"}}
+        with contextlib.suppress(OSError, ClientDisconnect):
+            await _StateResponse(b"x" * 600_000, held)(scope, receive, send)
+
+    asyncio.run(answer())
+    assert was_held == ([True] * 2 if is_broken else [True, True, True, False])
+    assert not held.locked()

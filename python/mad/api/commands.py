@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from mad.api.errors import ApiError, not_found
 from mad.api.service import Json, principal_of, query_time, raw, rfc3339, service_of
@@ -229,11 +229,22 @@ class _StateResponse(StreamingResponse):
         self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the response."""
+        """Sends the response. The lock is free before its last part, because a client that has
+        received it may ask again."""
+        is_held = True
+
+        async def sent(message: Message) -> None:
+            nonlocal is_held
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                is_held = False
+                self._held.release()
+            await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, sent)
         finally:
-            self._held.release()
+            if is_held:
+                self._held.release()
 
 
 async def analyse_now(request: Request) -> None:
