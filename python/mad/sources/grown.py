@@ -351,31 +351,28 @@ def rotated_of(path: Path) -> list[Path]:
 
 
 def moved_of(path: Path, place: Place) -> list[Path]:
-    """The files beside a file that are the one of a place under any other name, found by the inode;
-    and copies of it named `access-1.log` or `access.2026-01-06.log.gz`, found by the content."""
-    found = []
+    """The files beside a file that are the one of a place under any other name, found by the inode.
+    Without one, the newest copy of it that is named `access-1.log` or `access.2026-01-06.log.gz`,
+    found by the content."""
+    named = []
     for one in _with_target(path):
-        for entry in _files_of(one.parent):
-            is_named = is_rotation(entry.name, one.name)
-            # a place of an empty file is found by its name alone
-            is_likely = entry.inode() == place.inode or (is_named and place.head_bytes > 0)
-            if is_likely and entry.name != one.name and place.is_in(Path(entry.path)):
-                found.append(Path(entry.path))
-    return sorted(found, key=lambda one: not place.has_inode_of(one))
+        others = [entry for entry in _files_of(one.parent) if entry.name != one.name]
+        found = [Path(entry.path) for entry in others if entry.inode() == place.inode]
+        if found := [other for other in found if place.is_in(other)]:
+            return found
+        # a place in an empty file is found by the inode alone
+        if place.head_bytes > 0:
+            named += [entry for entry in others if rotation_of(entry.name) == one.name]
+    newest = sorted(named, key=lambda entry: -entry.stat(follow_symlinks=False).st_mtime_ns)
+    copy = next((entry.path for entry in newest if place.is_in(Path(entry.path))), None)
+    return [Path(copy)] if copy is not None else []
 
 
-def is_rotation(name: str, of: str) -> bool:
-    """Whether a name is another one with digits before its ending, as Logback and Log4j rotate:
-    `access-1.log` and `access.2026-01-06.log.gz` of `access.log`."""
-    stem, dot, ending = of.rpartition(".")
-    if not dot or not stem or not name.startswith(stem):
-        return False
-    between = name[len(stem) :]
-    for packed in (".gz", ".zst"):
-        between = between.removesuffix(packed)
-    if not between.endswith(f".{ending}"):
-        return False
-    return re.fullmatch(r"[-._]\d[-._:TZ\d]*", between[: -len(ending) - 1]) is not None
+def rotation_of(name: str) -> str | None:
+    """The name that was rotated to this one by digits before its ending, as Logback and Log4j do:
+    `access.log` of `access-1.log` and of `access.2026-01-06.log.gz`; None for other names."""
+    found = re.fullmatch(r"(.+?)[-._]\d[-._:TZ\d]*(\.[^\W\d]\w*?)(?:\.gz|\.zst)?", name)
+    return found[1] + found[2] if found is not None else None
 
 
 def _with_target(path: Path) -> list[Path]:

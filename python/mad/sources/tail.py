@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import re
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from mad.config.options import option
 from mad.errors import reason
 from mad.sources.follower import Follower
-from mad.sources.grown import Place, is_rotation, moved_of, rotated_of
+from mad.sources.grown import Place, moved_of, rotated_of, rotation_of
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
 
 #: Most files that one source follows.
@@ -199,11 +198,11 @@ class TailSource:
         self._omitted = 0
         new = [path for path in found if not originals[path] and str(path) not in self._files]
         # copies are recognised by the files that they are copies of
-        for path in sorted(new, key=lambda one: _is_dated(one, names)):
+        for path in sorted(new, key=lambda one: _dated(one) in names):
             if len(self._files) >= MOST_FILES:
                 self._omitted += 1
                 continue
-            if _is_dated(path, names) and self._is_copy(path):
+            if self._is_copy(path):
                 continue
             follower = Follower(
                 path,
@@ -236,7 +235,7 @@ class TailSource:
             place = self._left.pop(inode, None)
         if place is None or not place.is_in(path):
             return None
-        self._rename(place, [path], self._asked())
+        self._rename(place, [path])
         return place
 
     def move(self, place: Place, names: list[Path]) -> None:
@@ -244,32 +243,34 @@ class TailSource:
         self._left[place.inode] = place
         while len(self._left) > 2 * MOST_FILES:
             del self._left[next(iter(self._left))]
-        if names:
-            self._rename(place, names, self._asked())
+        self._rename(place, names)
 
-    def _rename(self, place: Place, names: list[Path], asked: set[Path]) -> None:
+    def _rename(self, place: Place, names: list[Path]) -> None:
         """Puts the position of a file under those of its new names that are followed."""
-        names = [one for one in names if one in asked]
-        if not names:
+        if all(self._stored.get(str(one)) == place.as_json() for one in names):
             return
-        for name, stored in self._stored.items():
-            if stored is not None and stored["inode"] == place.inode:
-                self._moved[name] = self._stored[name] = None
-        # the files that had these names were moved before
-        before = [(one, Place.of(self._stored.get(str(one)))) for one in names]
-        for one in names:
-            self._moved[str(one)] = self._stored[str(one)] = place.as_json()
-        for one, other in before:
-            if other is not None:
-                self._rename(other, moved_of(one, other), asked)
+        inodes = {_inode(path): path for path in self._asked()}
+        followed = set(inodes.values())
+        waiting = [(place, [one for one in names if one in followed])]
+        while waiting:
+            place, names = waiting.pop()
+            if not names:
+                continue
+            for name, stored in self._stored.items():
+                if stored is not None and stored["inode"] == place.inode:
+                    self._moved[name] = self._stored[name] = None
+            for one in map(str, names):
+                before = Place.of(self._stored.get(one))
+                self._moved[one] = self._stored[one] = place.as_json()
+                # the file that had this name was moved before
+                other = inodes.get(before.inode) if before is not None else None
+                if before is not None and other is not None and before.is_in(other):
+                    waiting.append((before, [other]))
 
     def _is_copy(self, path: Path) -> bool:
         """Whether a file is a copy of one that is being read, which is truncated next."""
-        for other in self._files.values():
-            is_named = path.parent == other.path.parent and is_rotation(path.name, other.path.name)
-            if is_named and other.is_in(path) and not other.reads(_inode(path)):
-                return True
-        return False
+        other = self._files.get(str(_dated(path)))
+        return other is not None and other.is_in(path) and not other.reads(_inode(path))
 
 
 def _inode(path: Path) -> int:
@@ -291,10 +292,10 @@ def _most_open() -> int:
     return max(1, min(MOST_FILES, most))
 
 
-def _is_dated(path: Path, names: set[Path]) -> bool:
-    """Whether a file has the name of another one with digits before its ending."""
-    found = re.match(r"(.+?)[-._]\d[-._:TZ\d]*(\.\w+?)(?:\.gz|\.zst)?$", path.name)
-    return found is not None and path.with_name(found[1] + found[2]) in names
+def _dated(path: Path) -> Path | None:
+    """The file of which a file has the name, with digits before its ending; None without one."""
+    name = rotation_of(path.name)
+    return path.with_name(name) if name is not None else None
 
 
 def _originals(path: Path, names: set[Path]) -> list[Path]:
