@@ -521,3 +521,42 @@ def test_messages_that_hold_no_results_never_reach_the_journal(body: bytes, tmp_
         assert engine.problems() == []
     finally:
         engine.stop()
+
+
+@pytest.mark.parametrize(
+    ("type_", "given", "wanted"),
+    [
+        ("kafka-group", {"results_topic": "requests"}, "results_topic and topic are both"),
+        ("kafka-group", {"state_topic": "requests"}, "state_topic and topic are both"),
+        ("kafka-group", {"state_topic": "mad-results"}, "state_topic and results_topic are both"),
+        ("kafka-group", {"results_topic": ""}, "results_topic is ''"),
+        ("kafka-group", {"topic": "a b"}, "topic is 'a b'; the name of a topic"),
+        ("kafka-group", {"group": " "}, "group is empty"),
+        ("kafka-group", {"settings": {"isolation.level": "read_uncommitted"}}, "must not be read"),
+        ("kafka-group", {"settings": {"Transactional.ID": "x"}}, "leave it out"),
+        ("kafka-group", {"settings": {"acks": "0"}}, "leave it out"),
+        ("kafka-results", {"settings": {"isolation.level": "read_uncommitted"}}, "leave it out"),
+        ("kafka-results", {"group": ""}, "group is empty"),
+        ("kafka", {"settings": {"enable.auto.commit": "true"}}, "committed with the records"),
+        ("kafka", {"settings": {"group.id": "x"}}, "use the option group"),
+        ("kafka", {"settings": {"bootstrap.servers": "x:1"}}, "use the option brokers"),
+    ],
+)
+def test_settings_that_would_lose_records_are_refused(
+    type_: str, given: dict[str, Any], wanted: str, tmp_path: Path, capsys: Any
+) -> None:
+    fields = {"topics" if type_ == "kafka" else "topic": "requests", **given}
+    if type_ == "kafka":
+        fields["topics"] = ["requests"]
+    table = "\n".join(
+        f"{name} = " + (json.dumps(value) if not isinstance(value, dict) else _inline(value))
+        for name, value in fields.items()
+    )
+    file = tmp_path / "mad.toml"
+    file.write_text(f'[sources.x]\ntype = "{type_}"\nbrokers = ["b:1"]\n{table}\n')
+    assert mad(["config", "check", str(file)]) != 0
+    assert wanted in "".join(capsys.readouterr())
+
+
+def _inline(table: dict[str, str]) -> str:
+    return "{" + ", ".join(f'"{name}" = "{value}"' for name, value in table.items()) + "}"

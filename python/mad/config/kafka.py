@@ -2,11 +2,57 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mad.config.options import option
 from mad.config.secret import Secret, revealed
+
+#: Settings of librdkafka on which it depends that each record is read once, with the remedy.
+_OWN = {
+    "bootstrap.servers": "use the option brokers",
+    "metadata.broker.list": "use the option brokers",
+    "group.id": "use the option group",
+    "transactional.id": "it is the name of each partition",
+    "auto.offset.reset": "use the option start, where there is one",
+    "enable.auto.commit": "offsets are committed with the records",
+    "auto.commit.enable": "offsets are committed with the records",
+    "enable.auto.offset.store": "offsets are committed with the records",
+    "enable.partition.eof": "the end of a partition has to be seen",
+}
+#: Those of sources whose states and results are written in transactions.
+OF_TRANSACTIONS = {
+    "isolation.level": "what a transaction did not commit must not be read",
+    "enable.idempotence": "transactions need it",
+    "acks": "transactions need all",
+    "partition.assignment.strategy": "partitions that stay are read on while others move",
+    "transaction.timeout.ms": "it is as long as a member waits for the brokers",
+}
+_LONGEST_TOPIC = 249
+"""Characters of the name of a topic, as the brokers have it."""
+
+
+def check_settings(settings: Mapping[str, str], own: Mapping[str, str]) -> None:
+    """Raises ValueError for a setting that is not free to be set."""
+    for name in settings:
+        if (why := own.get(name.strip().lower())) is not None:
+            raise ValueError(f"settings has {name!r}, which is not free; leave it out: {why}")
+
+
+def check_topics(topics: Mapping[str, str]) -> None:
+    """Raises ValueError for topics, by their option, with a name that no topic can have, and for
+    two with one name."""
+    known: dict[str, str] = {}
+    for option_, topic in topics.items():
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", topic) or len(topic) > _LONGEST_TOPIC:
+            raise ValueError(
+                f"{option_} is {topic!r:.80}; the name of a topic has 1 to {_LONGEST_TOPIC} "
+                "characters: a-z, A-Z, 0-9, dot, underscore and hyphen"
+            )
+        if (other := known.setdefault(topic, option_)) != option_:
+            raise ValueError(f"{option_} and {other} are both {topic!r}; give each its own topic")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +72,9 @@ class KafkaAccess:
     settings: dict[str, str] = option({}, help="Further settings of librdkafka")
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a secret among the settings, where it would stand in plain."""
+        """Raises ValueError for a secret among the settings, where it would stand in plain, and for
+        a setting on which it depends that each record is read once."""
+        check_settings(self.settings, _OWN)
         for name in self.settings:
             if any(word in name.lower() for word in ("password", "secret", "token", "key.pem")):
                 raise ValueError(f"settings has {name!r}; use the option password, or a file")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mad.config.kafka import KafkaAccess
+from mad.config.kafka import OF_TRANSACTIONS, KafkaAccess, check_settings, check_topics
 from mad.config.options import option
 from mad.engine.engine import Engine
 from mad.errors import CommandError, MissingExtraError, text_of
@@ -62,6 +62,15 @@ class KafkaGroupOptions(KafkaAccess):
     save_seconds: float = option(
         60.0, help="Pause between two saves of the state of a partition", least=0.1, most=86_400
     )
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for settings with which records would be lost or judged twice."""
+        super().__post_init__()
+        check_settings(self.settings, OF_TRANSACTIONS)
+        if not self.group.strip():
+            raise ValueError("group is empty; give a name, the same for all members")
+        named = {"topic": self.topic, "results_topic": self.results_topic}
+        check_topics({**named, "state_topic": self.states})
 
     @property
     def states(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from mad.config.kafka import KafkaAccess
+from mad.config.kafka import OF_TRANSACTIONS, KafkaAccess, check_settings, check_topics
 from mad.config.options import option
 from mad.sources.kafka import KafkaOptions, KafkaSource
 from mad.sources.protocol import Batch
@@ -21,6 +21,14 @@ class KafkaResultsOptions(KafkaAccess):
 
     topic: str = option("mad-results", help="Topic to which the members write their results")
     group: str = option("mad-view", help="Consumer group; each server needs a separate one")
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for settings with which results would be read twice."""
+        super().__post_init__()
+        check_settings(self.settings, OF_TRANSACTIONS)
+        if not self.group.strip():
+            raise ValueError("group is empty; give a name")
+        check_topics({"topic": self.topic})
 
 
 class KafkaResultsSource(KafkaSource):
