@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from peers import free_port
+from peers import Proxy, free_port
 from postgres_peer import NEEDED, Postgres, postgres
 from service import Server, an_hour, lines
 
@@ -209,6 +209,59 @@ def test_a_server_continues_after_an_outage_of_postgresql(
         server.kill()
     with Server(tmp_path / "other", *arguments) as server:
         assert results(server) == undisturbed
+
+
+def test_a_connection_that_breaks_at_any_moment_costs_and_repeats_nothing(
+    peer: Postgres, tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
+    random.seed(SEED)
+    proxy = Proxy(peer.port)
+    url = peer.url.replace(f":{peer.port}/", f":{proxy.port}/")
+    file = tmp_path / "settings.toml"
+    file.write_text(SETTINGS.format(url=url, name="broken"))
+    stop = threading.Event()
+
+    def cut() -> None:
+        while not stop.wait(random.uniform(0.05, 0.3)):
+            proxy.cut()
+            proxy.restore()
+
+    refused = 0
+    with Server(tmp_path / "data", "--no-ticks", "--config", str(file)) as server:
+        thread = threading.Thread(target=cut)
+        thread.start()
+        try:
+            for place in range(len(BATCHES)):
+                for _ in range(400):
+                    answer = send(server.http, place)
+                    if answer.status_code == 200:
+                        break
+                    assert answer.status_code == 503, answer.text
+                    refused += 1
+                    time.sleep(0.01)
+                assert answer.status_code == 200
+        finally:
+            stop.set()
+            thread.join()
+        assert results(server) == undisturbed
+        server.kill()
+    with Server(tmp_path / "other", *options(peer, "broken", tmp_path)) as server:
+        assert results(server) == undisturbed
+    proxy.cut()
+    print(f"{refused} batches refused because the connection broke")
+
+
+def test_a_server_that_waits_ends_at_a_signal(peer: Postgres, tmp_path: Path) -> None:
+    arguments = options(peer, "waits", tmp_path)
+    with (
+        Server(tmp_path / "first", *arguments),
+        Waiting(tmp_path / "second", *arguments) as second,
+    ):
+        assert second.process.stderr is not None
+        assert "writes the journal 'waits'" in second.process.stderr.readline()
+        second.process.send_signal(signal.SIGTERM)
+        assert second.process.wait(30) == 143
+        assert second.process.stderr.read() == ""
 
 
 def test_a_damaged_row_is_found_at_a_restore(peer: Postgres, tmp_path: Path) -> None:
