@@ -4,7 +4,10 @@ and directories that do not fit. `make test-real` names a missing server."""
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from mad.config.secret import Secret
 from mad.config.server import JournalOptions
 from mad.errors import StateError
 from mad.journal import AuditLine, Entry, Journal, JournalFailed, Mirror, TableWrites
+from mad.journal.opening import check_files
 from mad.journal.postgres.session import PostgresFailed
 
 pytestmark = NEEDED
@@ -76,11 +80,13 @@ def write(journal: Journal, number: int) -> int:
     return seq
 
 
-def restored(peer: Postgres, name: str, directory: Path) -> dict[str, list[Any]]:
-    """The content of a new directory that PostgreSQL filled. The start itself commits once."""
+def restored(
+    peer: Postgres, name: str, directory: Path, said: list[str] | None = None
+) -> dict[str, list[Any]]:
+    """The content of a directory that PostgreSQL filled, before a commit of the next holder."""
     options = JournalOptions(url=peer.url, name=name, lease_seconds=1.0)
-    mirror = Mirror(options, lambda _: None)
-    directory.mkdir()
+    mirror = Mirror(options, [].append if said is None else said.append)
+    directory.mkdir(exist_ok=True)
     try:
         mirror.restore(directory)
     finally:
@@ -173,6 +179,66 @@ def test_a_crash_between_the_two_commits_keeps_the_entry(peer: Postgres, tmp_pat
     assert [one.seq for one in again.entries()] == [1, 2]
     assert again.batch(("requests", "", "key-2")) is not None
     again.close()
+
+
+@pytest.mark.parametrize("how", ["changes", "forgotten", "replaced"])
+def test_a_directory_that_is_behind_reads_changed_rows(
+    peer: Postgres, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "forgotten":
+        monkeypatch.setattr("mad.journal.postgres.statements.KEPT_CHANGES", 3)
+    name = f"behind_{how}"
+    journal = opened(peer, name, tmp_path / "one")
+    for number in range(1, 200):
+        write(journal, number)
+    journal.checkpoint((b"global", [(1, b"part"), (2, b"other")], []), TableWrites(), 7)
+    # of the file alone
+    journal.write_tables(written(500)[1])
+    journal.close()
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    if how == "replaced":
+        options = JournalOptions(url=peer.url, name=name, lease_seconds=1.0)
+        mirror = Mirror(options, lambda _: None)
+        mirror.restore(tmp_path / "one", is_sound=False)
+        Journal(tmp_path / "one", mirror=mirror).close()
+    journal = opened(peer, name, tmp_path / "one")
+    for number in range(200, 210):
+        write(journal, number)
+    journal.checkpoint((b"later", [(1, None), (3, b"new")], []), TableWrites(), 8)
+    journal.move_positions({"tail": {"one": {"offset": 7}, "file \udcff 3": None}})
+    journal.close()
+    said: list[str] = []
+    assert restored(peer, name, tmp_path / "two", said) == content(tmp_path / "one")
+    assert said[-1].startswith("read " if how == "changes" else "restored ")
+    check_files(tmp_path / "two")
+
+
+def test_a_server_that_waits_follows_the_holder(peer: Postgres, tmp_path: Path) -> None:
+    journal = opened(peer, "followed", tmp_path / "one")
+    write(journal, 1)
+    said: list[str] = []
+    options = JournalOptions(url=peer.url, name="followed", lease_seconds=1.0)
+    waiting: list[Mirror] = []
+    thread = threading.Thread(
+        target=lambda: waiting.append(Mirror(options, said.append, tmp_path / "two"))
+    )
+    thread.start()
+    for _ in range(600):
+        if any("restored" in text for text in said):
+            break
+        time.sleep(0.05)
+    write(journal, 2)
+    kept = content(tmp_path / "one")
+    for _ in range(600):
+        if content(tmp_path / "two") == kept:
+            break
+        time.sleep(0.05)
+    assert content(tmp_path / "two") == kept
+    journal.close()
+    thread.join(30)
+    waiting[0].restore(tmp_path / "two")
+    waiting[0].close()
+    assert "restored" in said[1] and len(said) == 2, said
 
 
 def test_large_commits_are_sent_in_pieces(

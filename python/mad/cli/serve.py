@@ -194,7 +194,7 @@ def run(args: argparse.Namespace) -> int:
         mirror = None
         if server.journal.url is not None:
             with standing_by(listening):
-                mirror = Mirror(server.journal, _say)
+                mirror = Mirror(server.journal, _say, Path(data))
         if args.recover:
             if mirror is not None:
                 mirror.restore(Path(data), is_sound=False)

@@ -23,8 +23,8 @@ from mad.journal.opening import check_files, readable, reading
 from mad.journal.pages import PageCheck
 from mad.journal.parts import Delta, save_parts
 from mad.journal.positions import PositionTable
+from mad.journal.postgres.copying import MARKER
 from mad.journal.postgres.mirror import Mirror
-from mad.journal.postgres.restore import MARKER
 from mad.journal.postgres.session import PostgresFailed
 from mad.journal.retention import clear_covered, forget
 from mad.journal.schema import LOG_BYTES, connect

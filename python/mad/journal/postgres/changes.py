@@ -23,6 +23,10 @@ class TableChange:
     rows: list[Row] = field(default_factory=list)
     gone: list[Key] = field(default_factory=list)
 
+    def keys(self) -> list[Key]:
+        """The keys of all of them."""
+        return [*self.gone, *(row[0] for row in self.rows)]
+
 
 class ChangeLog:
     """The keys of changed rows, in the table `unsent` of the journal. They are written in the

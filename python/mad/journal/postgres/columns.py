@@ -61,6 +61,23 @@ class Table:
             return int(first)
         return json.dumps([_plain(one) for one in (first, second)[: len(self.key)]])
 
+    def parts_of(self, key: Key) -> list[Any]:
+        """The columns of the primary key, or the rowid, from a key in PostgreSQL."""
+        return [_from_plain(one) for one in json.loads(str(key))] if self.key else [key]
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The columns that a restored row has: the rowid first, where it is no column."""
+        is_hidden = not self.key and self.rowid is None
+        return ("rowid", *self.columns) if is_hidden else self.columns
+
+    def row_of(self, record: Row) -> tuple[Any, ...] | None:
+        """The values of `written` of a row that PostgreSQL returned; None when it was changed."""
+        values = self.decoded(record)
+        if values is None or self.key or self.rowid is not None:
+            return values
+        return (record[0], *values)
+
     def encoded(self, key: Key, values: Sequence[Any]) -> Row:
         """A row as it is sent."""
         digest = row_digest(self.name, key, values)

@@ -51,13 +51,15 @@ class Lease:
         #: Who took the lease; empty while this server has it.
         self.lost = ""
 
-    def take(self, say: Callable[[str], None], writers: str) -> float:
+    def take(
+        self, say: Callable[[str], None], writers: str, while_waiting: Callable[[], None]
+    ) -> None:
         """Waits for the lease and takes it. Ends the sessions of an earlier holder, which have the
-        application name `writers`. Returns the seconds that it waited.
+        application name `writers`.
 
         Raises `PostgresFailed` when PostgreSQL cannot be reached at the first look.
         """
-        began, not_before, waits_for = monotonic(), 0.0, ""
+        not_before, waits_for = 0.0, ""
         is_first = True
         while True:
             try:
@@ -79,11 +81,11 @@ class Lease:
                     "this server waits and takes over when that one ends"
                 )
             is_first = False
+            while_waiting()
             sleep(_LOOK_SECONDS)
         self._session.connected = self._reconnected
         self._thread = threading.Thread(target=self._renew, name="mad-lease", daemon=True)
         self._thread.start()
-        return monotonic() - began
 
     def check(self, seen: int) -> None:
         """Records that a commit found another fence than that of this server."""

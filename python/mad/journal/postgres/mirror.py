@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from mad.journal.head import Head
 from mad.journal.postgres import statements
 from mad.journal.postgres.changes import Changed, ChangeLog, TableChange
 from mad.journal.postgres.columns import tables_of
+from mad.journal.postgres.copying import MARKER, Marker, RemoteHead, read_head
+from mad.journal.postgres.follower import Follower
 from mad.journal.postgres.lease import Lease
-from mad.journal.postgres.restore import MARKER, Marker, RemoteHead, restore
+from mad.journal.postgres.restore import restore
 from mad.journal.postgres.session import PostgresFailed, Session, place_of
 from mad.journal.schema import MIGRATIONS, migrate
 
@@ -34,7 +37,10 @@ class Mirror:
     another version of mad.
     """
 
-    def __init__(self, options: JournalOptions, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, options: JournalOptions, say: Callable[[str], None], directory: Path | None = None
+    ) -> None:
+        """While another server has the lease, the journal of `directory` follows it."""
         self._say = say
         self._options = options
         self.place = f"{place_of(options)}, schema mad_{options.name}"
@@ -52,8 +58,11 @@ class Mirror:
             self._session.run(self._create)
             # the lease ends all sessions of writers
             self._session.drop()
-            self.waited = self._lease.take(say, self._session.application)
-            self._head = self._session.run(self._read_head)
+            with contextlib.closing(
+                Follower(options, self._schema, directory, self.place, say)
+            ) as follower:
+                self._lease.take(say, self._session.application, follower.look)
+            self._head = self._session.run(lambda remote: read_head(remote, self._schema))
         except PostgresFailed as error:
             self.close()
             raise ServiceError(
@@ -88,7 +97,7 @@ class Mirror:
             self._say(f"the journal {self._options.name!r} is new in {self.place}")
             return
         try:
-            text = restore(self._session, self._schema, self._head, directory, self.place, is_sound)
+            text = restore(self._session, self._schema, directory, self.place, is_sound=is_sound)
         except PostgresFailed as error:
             raise ServiceError(str(error), "start again when PostgreSQL works") from error
         if text:
@@ -164,6 +173,8 @@ class Mirror:
                         f"DELETE FROM {self._schema}.{statements.quoted(table.name)}"
                     )
                 await remote.execute(f"UPDATE {self._schema}.totals SET rows = 0, total = 0")
+                await remote.execute(f"DELETE FROM {self._schema}.changes")
+                await remote.execute(f"UPDATE {self._schema}.head SET base = $1", fields[0])
             await self._statement(remote, first, [fence, follows, *fields])
             follows = [fields[0]]
             while second is not None:
@@ -174,12 +185,14 @@ class Mirror:
         self, remote: Any, changes: list[TableChange], parameters: list[Any]
     ) -> None:
         text, values = statements.commit(self._schema, changes)
+        # a directory that is behind a whole copy is restored
+        keys = {} if self._replaces else {one.table.name: one.keys() for one in changes}
         rows = [row for change in changes for row in change.rows]
         size = sum(len(one) for row in rows for one in row if isinstance(one, (bytes, str)))
         seconds = (
             self._options.timeout_seconds + size / _BYTES_PER_SECOND + len(rows) / _ROWS_PER_SECOND
         )
-        if await remote.fetchval(text, *parameters, *values, timeout=seconds):
+        if await remote.fetchval(text, *parameters, json.dumps(keys), *values, timeout=seconds):
             return
         found = await remote.fetchrow(f"SELECT fence, txn FROM {self._schema}.head")
         self._lease.check(found["fence"])
@@ -218,9 +231,3 @@ class Mirror:
                 f"knows {len(MIGRATIONS)})",
                 "use that version, or see docs/scale-postgres.md for the way to this one",
             )
-
-    async def _read_head(self, remote: Any) -> RemoteHead:
-        row = await remote.fetchrow(
-            f"SELECT journal, txn, token, seq, chain, commits FROM {self._schema}.head"
-        )
-        return RemoteHead(*row)

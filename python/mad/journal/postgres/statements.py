@@ -9,8 +9,11 @@ from mad.journal.postgres.changes import TableChange
 from mad.journal.postgres.columns import Table
 
 #: Parameters of a commit before those of the tables: the fence, the transactions that it may
-#: follow, its number and token, and the newest entry with its chain and the number of commits.
-HEAD_PARAMETERS = 7
+#: follow, its number and token, the newest entry with its chain, the number of commits, and the
+#: keys of the rows that it changes (JSON).
+HEAD_PARAMETERS = 8
+#: The transactions whose keys are kept, so that a directory that is behind reads changed rows only.
+KEPT_CHANGES = 20_000
 
 
 def quoted(name: str) -> str:
@@ -23,8 +26,11 @@ def creation(schema: str, tables: Sequence[Table], journal: str, version: int) -
     made = [
         f"CREATE TABLE {schema}.head (journal text NOT NULL, format int NOT NULL, "
         "fence bigint NOT NULL, txn bigint NOT NULL, token text NOT NULL, seq bigint NOT NULL, "
-        "chain bytea NOT NULL, commits bigint NOT NULL) WITH (fillfactor = 50)",
-        f"INSERT INTO {schema}.head VALUES ('{journal}', {version}, 0, 0, '', 0, '', 0)",
+        "chain bytea NOT NULL, commits bigint NOT NULL, base bigint NOT NULL) "
+        "WITH (fillfactor = 50)",
+        f"INSERT INTO {schema}.head VALUES ('{journal}', {version}, 0, 0, '', 0, '', 0, 0)",
+        f"CREATE TABLE {schema}.changes (txn bigint NOT NULL, keys text NOT NULL)",
+        f"CREATE INDEX ON {schema}.changes (txn)",
         f"CREATE TABLE {schema}.lease (fence bigint NOT NULL, holder text NOT NULL, "
         "renewed_at timestamptz NOT NULL) WITH (fillfactor = 50)",
         f"INSERT INTO {schema}.lease VALUES (0, '', '-infinity')",
@@ -51,12 +57,13 @@ def creation(schema: str, tables: Sequence[Table], journal: str, version: int) -
     return made
 
 
-def selection(schema: str, table: Table) -> str:
-    """The query of all rows of a table in the order of their keys."""
+def selection(schema: str, table: Table, *, some: bool = False) -> str:
+    """The query of all rows of a table, or of `some` keys, in the order of their keys."""
     columns = ", ".join(quoted(name) for name in table.columns)
+    where = f"WHERE mad_id = ANY($1::{table.key_type}[]) " if some else ""
     return (
         f"SELECT mad_id, mad_digest, mad_exact, {columns} FROM {schema}.{quoted(table.name)} "
-        "ORDER BY mad_id"
+        f"{where}ORDER BY mad_id"
     )
 
 
@@ -69,7 +76,11 @@ def commit(schema: str, changes: Sequence[TableChange]) -> tuple[str, list[Any]]
     """
     parts = [
         f"head AS (UPDATE {schema}.head SET txn = $3, token = $4, seq = $5, chain = $6, "
-        "commits = $7 WHERE fence = $1 AND txn = ANY($2::bigint[]) RETURNING 1)"
+        "commits = $7 WHERE fence = $1 AND txn = ANY($2::bigint[]) RETURNING 1)",
+        f"changed AS (INSERT INTO {schema}.changes SELECT $3, $8::text "
+        "WHERE EXISTS (SELECT FROM head))",
+        f"forgotten AS (DELETE FROM {schema}.changes WHERE txn <= $3 - {KEPT_CHANGES} "
+        "AND EXISTS (SELECT FROM head))",
     ]
     values: list[Any] = []
 
@@ -80,7 +91,7 @@ def commit(schema: str, changes: Sequence[TableChange]) -> tuple[str, list[Any]]
     for number, change in enumerate(changes):
         table, rows = change.table, change.rows
         place = f"{schema}.{quoted(table.name)}"
-        keys = parameter([*change.gone, *(row[0] for row in rows)], f"{table.key_type}[]")
+        keys = parameter(change.keys(), f"{table.key_type}[]")
         parts.append(
             f"old{number} AS (SELECT count(*) AS rows, coalesce(sum(mad_digest), 0) AS total "
             f"FROM {place} WHERE mad_id = ANY({keys}))"
