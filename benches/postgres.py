@@ -81,11 +81,8 @@ def restore(peer: Postgres, directory: Path) -> None:
     print(f"restore: a journal of {megabytes:,.0f} MB, ready {ready:.1f} s after the start")
 
 
-def takeover(
-    peer: Postgres, directory: Path, number: int, how: signal.Signals, work: bytes
-) -> float:
+def takeover(peer: Postgres, directory: Path, name: str, how: signal.Signals, work: bytes) -> float:
     """Seconds from a signal to the first server until the second accepts a batch."""
-    name = f"bench_{how.name.lower()}_{number}"
     settings = directory / f"{name}.toml"
     settings.write_text(SETTINGS.format(url=peer.url, name=name, lease=10))
     arguments = ["--no-ticks", "--config", str(settings)]
@@ -102,7 +99,11 @@ def takeover(
             while _status(http, two, work) != 503:
                 assert time.monotonic() < until
                 time.sleep(0.05)
-            time.sleep(0.5)
+            # until it follows the first one
+            while not (directory / f"{name}-second" / "mad.db").exists():
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            time.sleep(2)
             began = time.monotonic()
             first.process.send_signal(how)
             while _status(http, two, work) != 200:
@@ -134,8 +135,11 @@ def main() -> None:
         directory = Path(name)
         throughput(peer, directory, work, args.rate, args.rounds)
         restore(peer, directory)
+        seconds = takeover(peer, directory, "bench_fast_0", signal.SIGKILL, work[-1])
+        print(f"takeover of this journal after SIGKILL: {seconds:.2f} s")
         for how in (signal.SIGKILL, signal.SIGSTOP):
-            times = [takeover(peer, directory, one, how, work[0]) for one in range(args.kills)]
+            names = [f"bench_{how.name.lower()}_{number}" for number in range(args.kills)]
+            times = [takeover(peer, directory, name, how, work[0]) for name in names]
             middle, longest = statistics.median(times), max(times)
             print(
                 f"takeover after {how.name} (lease of 10 s): median {middle:.2f} s, longest "

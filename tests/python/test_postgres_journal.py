@@ -267,6 +267,10 @@ def test_other_journals_are_refused(peer: Postgres, tmp_path: Path) -> None:
         opened(peer, name, tmp_path / name).close()
     with pytest.raises(StateError, match="this is not the journal of"):
         opened(peer, "other", tmp_path / "mine")
+    with pytest.raises(StateError, match="this is not the journal of"):
+        options = JournalOptions(url=peer.url, name="other", lease_seconds=1.0)
+        with contextlib.closing(Mirror(options, [].append)) as mirror:
+            mirror.restore(tmp_path / "mine", is_sound=False)
     # used without its copy, so that the copy is an earlier one
     Journal(tmp_path / "mine").close()
     with pytest.raises(StateError, match="this is not the journal of"):

@@ -50,7 +50,9 @@ class Follower:
             head = self._session.run(lambda remote: read_head(remote, self._schema))
             text = ""
             if head.transaction:
-                text = restore(self._session, self._schema, self._directory, self._place)
+                text = restore(
+                    self._session, self._schema, self._directory, self._place, is_checked=False
+                )
             if text and not self._said:
                 self._said.add(text)
                 self._say(text)

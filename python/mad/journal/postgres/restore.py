@@ -28,26 +28,38 @@ from mad.journal.schema import connect
 
 
 def restore(
-    session: Session, schema: str, directory: Path, place: str, *, is_sound: bool = True
+    session: Session,
+    schema: str,
+    directory: Path,
+    place: str,
+    *,
+    is_sound: bool = True,
+    is_checked: bool = True,
 ) -> str:
     """Makes the journal of a directory equal to that of PostgreSQL. Returns a text about the number
     of rows and the time; empty when they are equal already. The caller has locked the directory.
+
+    With `is_checked` a file that is near is used if it is undamaged. Without `is_sound` all rows
+    are read, and damaged ones are left out.
 
     Raises `StateError`, `DamagedCopy` and `PostgresFailed`.
     """
     began = monotonic()
     head = session.run(lambda remote: read_head(remote, schema))
-    if is_sound and (known := _known(head, directory, place)) is not None:
-        if (known.transaction, known.token) == (head.transaction, head.token):
-            if _is_undamaged(directory):
-                return ""
-        elif head.base <= known.transaction >= head.transaction - statements.KEPT_CHANGES + 1:
+    known = _known(head, directory, place)
+    if is_sound and known is not None:
+        rows: int | None = 0
+        if (known.transaction, known.token) != (head.transaction, head.token):
+            rows = None
             after = known.transaction
-            rows = session.run(
-                lambda remote: catch_up(remote, schema, directory, place, after), limited=False
-            )
-            if rows is not None and _is_undamaged(directory):
-                return f"read {rows} rows from {place} in {monotonic() - began:.1f} s"
+            if after >= max(head.base, head.transaction - statements.KEPT_CHANGES):
+                rows = session.run(
+                    lambda remote: catch_up(remote, schema, directory, place, after),
+                    limited=False,
+                )
+        if rows is not None and (not is_checked or _is_undamaged(directory)):
+            text = f"read {rows} rows from {place} in {monotonic() - began:.1f} s"
+            return text if rows else ""
     new = directory / "restored.db"
     _remove(directory, "restored.db")
     found: list[str] = []
