@@ -151,11 +151,18 @@ impl IncidentGrouper {
         }
     }
 
-    /// Keeps a row that cannot open an incident with the rows that may open one soon.
+    /// Keeps a row that cannot open an incident with the rows that may open one soon. Before one of
+    /// these only the rows of the newest step are kept, because it may be the first step of an incident.
     fn wait(&mut self, row: FlaggedRow) {
-        if let Some(pending) = self.pending.get_mut(&row.entity) {
-            pending.push_back(FlaggedRow { opens: false, ..row });
+        let own = self.reach(&row);
+        let mut pending = self.pending.remove(&row.entity).unwrap_or_default();
+        pending.retain(|earlier| row.bucket.since(earlier.bucket) < own.max(self.reach(earlier)));
+        if !pending.iter().any(|row| row.opens) {
+            pending.retain(|earlier| earlier.bucket == row.bucket);
         }
+        let entity = row.entity;
+        pending.push_back(FlaggedRow { opens: false, ..row });
+        self.pending.insert(entity, pending);
     }
 
     /// Takes a row that can open an incident.
@@ -184,9 +191,11 @@ impl IncidentGrouper {
             return;
         }
         let rows = self.pending.remove(&id).unwrap_or_default();
-        let mut rows: Vec<FlaggedRow> = rows.into_iter().skip_while(|row| !row.opens).collect();
+        let mut rows = Vec::from(rows);
         // rows of several kinds of one entity arrive one kind after the other
-        rows.sort_by_key(|row| row.bucket);
+        rows.sort_by_key(|row| (row.bucket, !row.opens));
+        let from = rows.iter().position(|row| row.opens).unwrap_or(rows.len());
+        rows.drain(..from);
         let Some(first) = rows.first() else { return };
         let is_silent = Fault::of(&first.signals) == Fault::Silence;
         let since = (first.bucket, is_silent);

@@ -9,7 +9,7 @@ impl IncidentGrouper {
     /// endpoint is part of an open incident, or its flagged rows wait for one.
     pub(crate) fn is_absorbed(&self, row: &FlaggedRow) -> bool {
         let Some(by) = &row.explained_by else { return false };
-        let newest = self.pending.get(&by.id).and_then(|rows| rows.back());
+        let newest = self.pending.get(&by.id).and_then(|rows| rows.iter().rfind(|row| row.opens));
         let waits = newest.is_some_and(|newest| row.bucket.since(newest.bucket) < self.reach(row));
         waits || self.open.contains_key(&self.lead(by.id))
     }
@@ -36,7 +36,10 @@ impl IncidentGrouper {
             incident.last_active = incident.last_active.max(end);
             return;
         }
-        let newest = self.pending.get_mut(&by.id).and_then(std::collections::VecDeque::pop_back);
+        let newest = self.pending.get_mut(&by.id).and_then(|rows| {
+            let at = rows.iter().rposition(|row| row.opens)?;
+            rows.remove(at)
+        });
         if let Some(newest) = newest {
             let row = FlaggedRow {
                 // The larger one, not the sum: both rows count the same requests.

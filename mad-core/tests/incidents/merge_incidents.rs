@@ -6,10 +6,11 @@ use std::time::Duration;
 use mad_core::config::IncidentConfig;
 use mad_core::explain::TemplateExplainer;
 use mad_core::guard::Severity;
-use mad_core::history::{ExplainedBy, FlaggedRow};
+use mad_core::history::{ExplainedBy, FlaggedRow, FlaggedSignal};
 use mad_core::incident::{
     CloseReason, Incident, IncidentChange, IncidentGrouper, MOST_MEMBERS, RowOutcome, Topology,
 };
+use mad_core::series::{Signal, SignalName};
 use mad_core::time::{MINUTE, SECOND, Timestamp};
 use mad_core::{Entity, EntityId};
 
@@ -351,6 +352,49 @@ fn weak_rows_within_an_incident_count() {
         weak(&mut group, 5);
         let incident = group.grouper.incidents()[0].clone();
         assert_eq!((incident.rows, incident.end), (2, minute(4)), "{is_weak_first}");
+    }
+}
+
+/// A row of a metric that is too weak to open an incident arrives before the log lines of its step,
+/// which open one: it is a part of it. One of an earlier step is not.
+#[test]
+fn weak_rows_of_the_first_step_count() {
+    let mut group = Group::new((), 10.0);
+    for (i, signal) in [(0, Signal::ErrorRate), (1, Signal::P50Latency)] {
+        let signal = FlaggedSignal::new(signal, 0.5, 2.0);
+        let row = FlaggedRow::new(group.id("till", ""), minute(i)).signal(signal);
+        let Group { grouper, topology, changes, .. } = &mut group;
+        grouper.take(&Entity::new("till", ""), RowOutcome::Weak(row), topology, changes);
+    }
+    group.bad(1, "till", "");
+    let incident = group.grouper.incidents()[0];
+    let signals: Vec<_> = incident.peaks.iter().map(|peak| peak.signal.signal.clone()).collect();
+    assert_eq!(signals, [Signal::P95Latency, Signal::P50Latency].map(SignalName::from));
+    assert_eq!((incident.rows, incident.start), (1, minute(1)));
+}
+
+/// An entity with weak rows for weeks keeps a few of them, whether or not one waits that could open an
+/// incident.
+#[test]
+fn waiting_rows_are_bounded() {
+    for waits in [true, false] {
+        let mut group = Group::new((), 10.0);
+        let till = Entity::new("till", "");
+        let id = group.id("till", "");
+        let row = |i| FlaggedRow::new(id, minute(i)).signal(slow_p95(2.0));
+        let mut most = 0;
+        for i in 0..2_000 {
+            let outcome = if waits && i == 0 {
+                RowOutcome::Alarm(FlaggedRow { opens: true, ..row(i) })
+            } else {
+                RowOutcome::Weak(row(i))
+            };
+            let Group { grouper, topology, changes, .. } = &mut group;
+            grouper.take(&till, outcome, topology, changes);
+            most = most.max(serde_json::to_string(&group.grouper).unwrap().len());
+        }
+        assert!(group.changes.is_empty());
+        assert!(most < 8_000, "{most} bytes");
     }
 }
 
