@@ -246,11 +246,19 @@ class Checker:
         return next(found, None)
 
     def silence(self, entity: Entity, value: float) -> None:
-        """Whether no request arrived for so long before the end of the entity's incident."""
+        """Whether no request arrived for so long before the end of the entity's incident.
+
+        The silence of an entity beside the incident may have ended at any time before.
+        """
         _, end = self.bounds(entity)
         counts = self.files.counts.get(entity, {})
         length = np.timedelta64(int(value * 1000), "ms")
-        spoken = [at for at, (n, _) in counts.items() if n and end - length <= at < end]
+        arrived = sorted(at for at, (n, _) in counts.items() if n and at < end)
+        if entity == self.lead or entity in self.members:
+            spoken = [at for at in arrived if at >= end - length]
+        else:
+            pauses = np.diff([*arrived, end]) - self.step
+            spoken = [] if (pauses >= length).any() else arrived[-1:]
         if spoken:
             self.wrong(f"requests of {' '.join(entity)} arrived at {spoken[0]}")
 
