@@ -135,6 +135,27 @@ def test_gaps_and_bad_rows_stop_nothing() -> None:
     assert unknown.culprits[0].service == "cart"
 
 
+@pytest.mark.parametrize("coded", [True, False])
+def test_series_in_runs_are_read_like_single_rows(coded: bool) -> None:
+    """With a column of counts each row is read alone, without it in runs."""
+    table = broken()
+    table.loc[3, "value"] = np.inf
+    table.loc[[7, 48], "timestamp"] = pd.Timestamp("2262-01-01", tz="UTC")
+    table.loc[60:70, "service"] = ""
+    table.loc[100, "value"] = np.nan
+    if coded:
+        table = table.astype({"service": "category", "metric": "category"})
+    incident, normal = cut(table)
+    in_runs = mad.rank_culprits(incident, normal, EDGES)
+    single = mad.rank_culprits(incident.assign(n=1), normal.assign(n=1), EDGES)
+    assert result(in_runs) == result(single)
+    assert in_runs.rejected == single.rejected
+    assert in_runs.rejected["counts"] == {"bad_value": 1, "bad_timestamp": 2, "missing_field": 11}
+    shuffled = table.sample(frac=1.0, random_state=2)
+    incident, normal = cut(shuffled)
+    assert result(mad.rank_culprits(incident, normal, EDGES)) == result(single)
+
+
 def test_unreadable_input_is_named() -> None:
     incident, normal = cut(broken())
     with pytest.raises(ValueError, match="the metrics table has no column `value`"):

@@ -298,7 +298,7 @@ fn finite<'a>(values: impl IntoIterator<Item = &'a f64>) -> Vec<f64> {
 }
 
 /// Median by selection; reorders the values.
-fn select_median(values: &mut [f64]) -> f64 {
+pub(crate) fn select_median(values: &mut [f64]) -> f64 {
     if values.is_empty() {
         return f64::NAN;
     }

@@ -23,6 +23,7 @@ mod sketch;
 mod sorted;
 mod tail;
 
+pub(crate) use array::select_median;
 pub use array::{
     MAD_OF_SIGMA, SIGMA_OF_MEAN_AD, mad, mean_abs_deviation, median, median_mad, modified_z,
     quantile, rolling_mad, rolling_mad_into, rolling_z, scale_floor,
@@ -33,5 +34,5 @@ pub(crate) use ranked::Ranked;
 pub use rolling::RollingMad;
 pub use sketch::QuantileSketch;
 pub use sorted::quantile_sorted;
-pub(crate) use sorted::{mad_sorted, median_sorted};
+pub(crate) use sorted::{mad_sorted, median_sorted, sort_by_keys};
 pub use tail::{LOG10_SF_MIN, normal_log10_sf, student_t_log10_sf};

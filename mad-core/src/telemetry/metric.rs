@@ -58,9 +58,17 @@ impl<'a> MetricPoint<'a> {
         check_name(self.service).map_err(|reason| (reason, "service"))?;
         check_optional_name(self.resource).map_err(|reason| (reason, "resource"))?;
         check_name(self.metric).map_err(|reason| (reason, "metric"))?;
+        self.check_measured()?;
+        check_optional_name(self.host).map_err(|reason| (reason, "host"))
+    }
+
+    /// Checks the time and the value.
+    #[inline]
+    pub(crate) fn check_measured(&self) -> Result<(), (RejectReason, &'static str)> {
+        check_time(self.timestamp).map_err(|reason| (reason, "timestamp"))?;
         if self.value.is_infinite() {
             return Err((RejectReason::BadValue, "value"));
         }
-        check_optional_name(self.host).map_err(|reason| (reason, "host"))
+        Ok(())
     }
 }

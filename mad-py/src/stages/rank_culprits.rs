@@ -13,6 +13,7 @@ use crate::results::metric_ranking::MetricRanking;
 use crate::tables::record_table::{
     ChangeTable, EdgeTable, LogTable, MetricTable, RecordTable, SpanTable,
 };
+use crate::tables::series_runs::Run;
 
 /// Ranks the services of an incident by the changes of their metrics.
 ///
@@ -74,8 +75,12 @@ pub fn rank_culprits(
     let ranker = MetricRanker::new(settings(config)?).map_err(|error| to_py(&error))?;
     detached(py, || {
         let mut window = MetricWindow::new();
-        fill(&mut window, normal.as_ref(), |window, point, at| window.normal(&point, at));
-        fill(&mut window, Some(&incident), |window, point, at| window.incident(&point, at));
+        fill_metrics(&mut window, normal.as_ref(), |window, run| {
+            window.normal_series(&run.first, run.points(), run.position);
+        });
+        fill_metrics(&mut window, Some(&incident), |window, run| {
+            window.incident_series(&run.first, run.points(), run.position);
+        });
         fill(&mut window, spans.as_ref(), |window, span, at| window.span(&span, at));
         fill(&mut window, logs.as_ref(), |window, line, at| window.log(&line, at));
         fill(&mut window, changes.as_ref(), |window, change, at| window.change(&change, at));
@@ -93,6 +98,18 @@ pub fn rank_culprits(
 fn settings(config: Option<&Bound<'_, PyAny>>) -> PyResult<MetricRankerConfig> {
     let Some(config) = config else { return Ok(MetricRankerConfig::default()) };
     serde_json::from_str(&text(config)?).map_err(|error| value_error(format!("config: {error}")))
+}
+
+/// Hands every good point on, series by series; the rest is counted.
+fn fill_metrics(
+    window: &mut MetricWindow,
+    table: Option<&MetricTable>,
+    mut take: impl FnMut(&mut MetricWindow, &Run<'_>),
+) {
+    let Some(table) = table else { return };
+    let mut rejected = Rejections::default();
+    table.in_runs(&mut |run| take(window, &run), &mut rejected);
+    window.rejected_mut().merge(rejected);
 }
 
 /// Hands every good record on; the rest is counted.

@@ -59,6 +59,30 @@ impl Column {
         }
     }
 
+    /// The times, nanoseconds; `None` for other columns, and where one is missing.
+    pub fn all_times(&self) -> Option<&[i64]> {
+        match &self.read {
+            Read::Times(times) if times.null_count() == 0 => Some(times.values()),
+            _ => None,
+        }
+    }
+
+    /// The amounts; `None` for other columns, and where one is missing.
+    pub fn all_numbers(&self) -> Option<&[f64]> {
+        match &self.read {
+            Read::Numbers(numbers) if numbers.null_count() == 0 => Some(numbers.values()),
+            _ => None,
+        }
+    }
+
+    /// The texts; `None` for other columns.
+    pub fn names(&self) -> Option<&Names> {
+        match &self.read {
+            Read::Names(names) => Some(names),
+            _ => None,
+        }
+    }
+
     /// What stands in the table; `None` where nothing does.
     fn written(&self, row: usize) -> Option<String> {
         let missing = self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));

@@ -46,6 +46,18 @@ impl Names {
             }
         }
     }
+
+    /// Whether a row has the text of the row before; false where one is null.
+    #[inline]
+    pub fn repeats(&self, row: usize) -> bool {
+        let Some(before) = row.checked_sub(1) else { return false };
+        match self {
+            Self::Coded(codes, _) if codes.null_count() == 0 => {
+                codes.values().get(row).is_some_and(|code| codes.values().get(before) == Some(code))
+            }
+            _ => self.get(row).is_some_and(|text| self.get(before) == Some(text)),
+        }
+    }
 }
 
 /// Text; numbers are taken as they are written.

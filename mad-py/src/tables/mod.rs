@@ -11,5 +11,6 @@ pub mod numpy_columns;
 pub mod plain_rows;
 pub mod reader;
 pub mod record_table;
+pub mod series_runs;
 pub mod shape;
 pub mod table;

@@ -38,13 +38,13 @@ pub struct RecordTable<K> {
 }
 
 /// One stretch of a table, its columns in the order of [`Kind::FIELDS`].
-struct Chunk {
+pub(super) struct Chunk {
     /// Rows of the chunks before.
     start: usize,
-    rows: usize,
-    columns: [Option<Column>; MAX_FIELDS],
+    pub(super) rows: usize,
+    pub(super) columns: [Option<Column>; MAX_FIELDS],
     /// Milliseconds of one unit of the latency or duration.
-    factor: f64,
+    pub(super) factor: f64,
 }
 
 impl<K: Kind> RecordTable<K> {
@@ -145,6 +145,15 @@ impl<K: Kind> RecordTable<K> {
         })
     }
 
+    pub(super) fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
+    /// The service of rows without one; empty where they need one.
+    pub(super) fn service(&self) -> &str {
+        &self.service
+    }
+
     fn chunk(&self, row: usize) -> Option<&Chunk> {
         let after = self.chunks.partition_point(|chunk| chunk.start + chunk.rows <= row);
         self.chunks.get(after)
@@ -152,20 +161,36 @@ impl<K: Kind> RecordTable<K> {
 }
 
 impl Chunk {
+    /// The place of a row in the table, counted from 1.
+    pub(super) fn position(&self, row: usize) -> u64 {
+        (self.start + row) as u64 + 1
+    }
+
+    /// The cells of a row, and `service` where its service is blank.
     #[inline]
-    fn emit<'s, K: Kind>(
+    pub(super) fn cells<'s, K: Kind>(
+        &'s self,
+        row: usize,
+        service: &'s str,
+    ) -> [Cell<'s>; MAX_FIELDS] {
+        let cell = |column: &'s Option<Column>| Cell { column: column.as_ref(), row, default: "" };
+        let mut cells = self.columns.each_ref().map(cell);
+        if let Some(cell) = K::place("service").and_then(|place| cells.get_mut(place)) {
+            cell.default = service;
+        }
+        cells
+    }
+
+    #[inline]
+    pub(super) fn emit<'s, K: Kind>(
         &'s self,
         (row, before): (usize, u64),
         service: &'s str,
         sink: &mut impl FnMut(K::Record<'_>, u64),
         rejections: &mut Rejections,
     ) {
-        let position = before + (self.start + row) as u64 + 1;
-        let cell = |column: &'s Option<Column>| Cell { column: column.as_ref(), row, default: "" };
-        let mut cells = self.columns.each_ref().map(cell);
-        if let Some(cell) = K::place("service").and_then(|place| cells.get_mut(place)) {
-            cell.default = service;
-        }
+        let position = before + self.position(row);
+        let cells = self.cells::<K>(row, service);
         // the columns are read already: the zone of written times has been dealt with
         match K::record(&cells, ZonePolicy::Refuse) {
             Ok(mut record) => {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::kind::MetricKind;
 use super::series::{Point, Series};
-use crate::robust::{MAD_OF_SIGMA, mad_sorted, median, median_sorted, quantile_sorted};
+use crate::robust::{
+    MAD_OF_SIGMA, mad_sorted, median, median_sorted, quantile_sorted, select_median, sort_by_keys,
+};
 
 /// Smallest number of normal values for a level.
 const MIN_NORMAL: usize = 4;
@@ -69,7 +71,7 @@ pub(super) fn levels(
     floors: bool,
     contiguous: bool,
 ) -> Vec<Option<Level>> {
-    let mut sorted = Vec::new();
+    let (mut sorted, mut keys) = (Vec::new(), Vec::new());
     let raw_level = |series: &Series| {
         let normal = series.normal();
         // without the rows of a lead, if enough others remain
@@ -77,7 +79,7 @@ pub(super) fn levels(
         let kept = leads.iter().map(|lead| normal.len().saturating_sub(*lead));
         let kept = kept.filter(|kept| *kept >= MIN_BEFORE_LEAD).min();
         let calm = kept.and_then(|kept| normal.get(..kept)).unwrap_or(normal);
-        raw_level(calm, points, &mut sorted)
+        raw_level(calm, points, &mut sorted, &mut keys)
     };
     let raw: Vec<Option<Level>> = series.iter().map(raw_level).collect();
     if !floors {
@@ -93,16 +95,18 @@ pub(super) fn levels(
     }
     let peers: BTreeMap<&str, f64> =
         peers.into_iter().map(|(metric, scales)| (metric, median(&scales))).collect();
-    let floored = |(series, level): (&Series, &Option<Level>)| {
+    let mut floored = |(series, level): (&Series, &Option<Level>)| {
         let Level { center, scale, .. } = (*level)?;
         let peer = peers.get(series.base().0).filter(|_| series.kind != MetricKind::Availability);
         let floor = floor(series.kind, center).max(0.1 * peer.copied().unwrap_or(0.0));
         let floor = floor.max(series.floor);
-        let trend = contiguous.then(|| trend(series.normal(), series.incident(), points)).flatten();
+        let trend = contiguous
+            .then(|| trend(series.normal(), series.incident(), points, &mut sorted))
+            .flatten();
         let floored = scale.max(floor).clamp(1e-12, f64::MAX);
         Some(Level { center, trend, scale: floored, noise: scale })
     };
-    let own: Vec<Option<Level>> = series.iter().zip(&raw).map(floored).collect();
+    let own: Vec<Option<Level>> = series.iter().zip(&raw).map(&mut floored).collect();
     let siblings = siblings(series, &own, points);
     let with_siblings = |(series, level): (&Series, Option<Level>)| {
         level.or_else(|| {
@@ -130,37 +134,44 @@ pub(super) fn count_floor(series: &Series) -> f64 {
 /// Memory that warms up and disks that fill are not at their median. The trend is the median of the
 /// slopes between blocks (Theil-Sen); it counts if nearly all pairs of blocks agree in its direction. Of
 /// more than `points` values some are used.
-fn trend(normal: &[Point], incident: &[Point], points: usize) -> Option<f64> {
+fn trend(
+    normal: &[Point],
+    incident: &[Point],
+    points: usize,
+    scratch: &mut Vec<f64>,
+) -> Option<f64> {
     let middle = incident.get(incident.len() / 2)?.0 as f64;
-    let normal: Vec<Point> = sample(normal, points).copied().collect();
-    let length = normal.len() / TREND_BLOCKS;
+    let every = every(normal, points);
+    let rows = normal.len().div_ceil(every);
+    let length = rows / TREND_BLOCKS;
     if length < 2 {
         return None;
     }
-    let blocks: Vec<(f64, f64)> = normal
-        .rchunks(length)
-        .take(TREND_BLOCKS)
-        .filter_map(|block| {
-            let middle = block.get(block.len() / 2)?.0;
-            Some((middle as f64, median(&values(block.iter()))))
-        })
-        .collect();
+    // the newest block first; what is left over at the begin is not used
+    let mut blocks = [(0.0, 0.0); TREND_BLOCKS];
+    for (at, block) in blocks.iter_mut().enumerate() {
+        let from = rows - (at + 1) * length;
+        let of_block = normal.iter().step_by(every).skip(from).take(length);
+        scratch.clear();
+        scratch.extend(of_block.map(|point| point.1 + 0.0));
+        let time = normal.get((from + length / 2) * every)?.0;
+        *block = (time as f64, select_median(scratch));
+    }
     let pairs = blocks.iter().enumerate();
-    let mut slopes: Vec<f64> = pairs
-        .flat_map(|(at, later)| {
-            let earlier = blocks.iter().skip(at + 1);
-            earlier.map(move |earlier| (later.1 - earlier.1) / (later.0 - earlier.0))
-        })
-        .collect();
-    slopes.sort_unstable_by(f64::total_cmp);
-    let up = slopes.iter().filter(|slope| **slope > 0.0).count();
-    let agreeing = up.max(slopes.len() - up) as f64 / slopes.len() as f64;
+    let slopes = pairs.flat_map(|(at, later)| {
+        let earlier = blocks.iter().skip(at + 1);
+        earlier.map(move |earlier| (later.1 - earlier.1) / (later.0 - earlier.0))
+    });
+    scratch.clear();
+    scratch.extend(slopes);
+    let up = scratch.iter().filter(|slope| **slope > 0.0).count();
+    let agreeing = up.max(scratch.len() - up) as f64 / scratch.len() as f64;
     if agreeing < TREND_AGREES {
         return None;
     }
-    let slope = median_sorted(&slopes);
-    let arrived: Vec<f64> =
-        blocks.iter().map(|(at, value)| value + slope * (middle - at)).collect();
+    scratch.sort_unstable_by(f64::total_cmp);
+    let slope = median_sorted(scratch);
+    let arrived = blocks.map(|(at, value)| value + slope * (middle - at));
     Some(median(&arrived)).filter(|value| value.is_finite())
 }
 
@@ -230,13 +241,18 @@ pub(super) fn floor(kind: MetricKind, center: f64) -> f64 {
 }
 
 /// Median and scale without floors.
-fn raw_level(normal: &[Point], points: usize, sorted: &mut Vec<f64>) -> Option<Level> {
+fn raw_level(
+    normal: &[Point],
+    points: usize,
+    sorted: &mut Vec<f64>,
+    keys: &mut Vec<i64>,
+) -> Option<Level> {
     if normal.len() < MIN_NORMAL {
         return None;
     }
     sorted.clear();
     sorted.extend(sample(normal, points).map(|(_, value)| value + 0.0));
-    sorted.sort_unstable_by(f64::total_cmp);
+    sort_by_keys(sorted, keys);
     let center = median_sorted(sorted);
     // MAD, and the width of the percentiles as a normal standard deviation
     let mad = mad_sorted(sorted, center);
@@ -248,7 +264,12 @@ fn raw_level(normal: &[Point], points: usize, sorted: &mut Vec<f64>) -> Option<L
 
 /// At most about `points` of all points, evenly spaced.
 pub(super) fn sample(all: &[Point], points: usize) -> impl Iterator<Item = &Point> {
-    all.iter().step_by(all.len().div_ceil(points.max(1)).max(1))
+    all.iter().step_by(every(all, points))
+}
+
+/// The distance of the points of a sample.
+fn every(all: &[Point], points: usize) -> usize {
+    all.len().div_ceil(points.max(1)).max(1)
 }
 
 /// The values of points.

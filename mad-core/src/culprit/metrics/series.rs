@@ -16,10 +16,12 @@ pub(super) struct Series {
     pub kind: MetricKind,
     /// Smallest scale, in the unit of the metric.
     pub floor: f64,
-    /// Normal time, then the incident; each in order of time.
-    points: Vec<Point>,
+    /// Normal time, then the incident, then later points; each in order of time.
+    points: Arc<[Point]>,
     /// Index of the incident's first point.
     onset: usize,
+    /// Index after the incident's last point.
+    end: usize,
 }
 
 impl Series {
@@ -27,13 +29,14 @@ impl Series {
     pub fn with_points(name: &Self, mut normal: Vec<Point>, mut incident: Vec<Point>) -> Self {
         let onset = normal.len();
         normal.append(&mut incident);
-        Self { points: normal, onset, ..name.clone() }
+        let points: Arc<[Point]> = Arc::from(normal);
+        Self { end: points.len(), points, onset, ..name.clone() }
     }
 
     /// A series without points, for an effect of a whole service.
     pub fn of_service(service: Arc<str>, metric: &str, kind: MetricKind) -> Self {
-        let (resource, metric) = (Arc::from(""), Arc::from(metric));
-        Self { service, resource, metric, kind, floor: 0.0, points: Vec::new(), onset: 0 }
+        let (resource, metric, points) = (Arc::from(""), Arc::from(metric), Arc::from([]));
+        Self { service, resource, metric, kind, floor: 0.0, points, onset: 0, end: 0 }
     }
 
     /// Points of normal time.
@@ -43,34 +46,26 @@ impl Series {
 
     /// Points of the incident.
     pub fn incident(&self) -> &[Point] {
-        self.points.get(self.onset..).unwrap_or_default()
+        self.points.get(self.onset..self.end).unwrap_or_default()
     }
 
     /// All points: normal time first.
     pub fn points(&self) -> &[Point] {
-        &self.points
+        self.points.get(..self.end).unwrap_or_default()
     }
 
     /// Moves the onset of the incident to a moment. Normal time must run into the incident.
     pub fn set_onset(&mut self, at: i64) {
-        self.onset = self.points.partition_point(|point| point.0 < at);
+        self.onset = self.points().partition_point(|point| point.0 < at);
     }
 
     /// The series with the points after `from` up to `end` as the incident, and those before as normal
     /// time.
     pub fn window(&self, from: i64, end: i64) -> Self {
-        let until = self.points.partition_point(|point| point.0 <= end);
-        let points: Vec<Point> = self.points.iter().take(until).copied().collect();
-        let onset = points.partition_point(|point| point.0 <= from);
-        Self { points, onset, ..self.named() }
-    }
-
-    /// The name alone.
-    fn named(&self) -> Self {
-        let mut named = Self::of_service(Arc::clone(&self.service), "", self.kind);
-        (named.resource, named.metric) = (Arc::clone(&self.resource), Arc::clone(&self.metric));
-        named.floor = self.floor;
-        named
+        let end = self.points().partition_point(|point| point.0 <= end);
+        let before = self.points.get(..end).unwrap_or_default();
+        let onset = before.partition_point(|point| point.0 <= from);
+        Self { onset, end, ..self.clone() }
     }
 
     /// Service, resource and metric.

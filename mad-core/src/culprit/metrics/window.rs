@@ -8,6 +8,7 @@ use super::kind::MetricKind;
 use super::log_lines::LogLines;
 use super::series::{Point, Series};
 use crate::telemetry::{Change, ChangeEvent, LogLine, MetricPoint, Rejections, Span};
+use crate::time::Timestamp;
 
 /// Metrics, spans, log lines and changes of an incident and of normal time, added in any order.
 ///
@@ -58,6 +59,42 @@ impl MetricWindow {
         if let Some(series) = self.gathered(point, position) {
             series.normal.push(at);
         }
+    }
+
+    /// Takes several points of one series of the incident, which is quicker than one by one. `name`
+    /// names the series; its time and value are ignored. `position` identifies the first point in
+    /// [`rejected`](Self::rejected), and the next numbers the others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mad_core::culprit::MetricWindow;
+    /// use mad_core::{MetricPoint, Timestamp};
+    ///
+    /// let at = Timestamp::from_seconds;
+    /// let mut window = MetricWindow::new();
+    /// let name = MetricPoint::new(at(0), "cart", "cpu", f64::NAN);
+    /// window.incident_series(&name, [(at(0), 0.4), (at(60), f64::INFINITY)], 1);
+    /// assert_eq!(window.rejected().total(), 1);
+    /// ```
+    pub fn incident_series(
+        &mut self,
+        name: &MetricPoint<'_>,
+        points: impl IntoIterator<Item = (Timestamp, f64)>,
+        position: u64,
+    ) {
+        self.take_series(name, points, position, |series| &mut series.incident);
+    }
+
+    /// Takes several points of one series of normal time, as
+    /// [`incident_series`](Self::incident_series) those of the incident.
+    pub fn normal_series(
+        &mut self,
+        name: &MetricPoint<'_>,
+        points: impl IntoIterator<Item = (Timestamp, f64)>,
+        position: u64,
+    ) {
+        self.take_series(name, points, position, |series| &mut series.normal);
     }
 
     /// Takes a span. Spans within the incident's time belong to the incident, all others to normal
@@ -118,6 +155,34 @@ impl MetricWindow {
         let mut sorted: Vec<Series> = self.series.iter().map(whole).collect();
         sorted.sort_by(|a, b| a.name().cmp(&b.name()));
         sorted
+    }
+
+    fn take_series(
+        &mut self,
+        name: &MetricPoint<'_>,
+        points: impl IntoIterator<Item = (Timestamp, f64)>,
+        position: u64,
+        part: fn(&mut Gathered) -> &mut Vec<Point>,
+    ) {
+        let points = (position..).zip(points);
+        let named = MetricPoint { timestamp: Timestamp::EARLIEST, value: f64::NAN, ..*name };
+        if let Err((reason, field)) = named.check() {
+            for (position, _) in points {
+                self.rejected.add(reason, position, || field.to_owned());
+            }
+            return;
+        }
+        self.last = self.find(&named);
+        let Some(series) = self.series.get_mut(self.last) else { return };
+        let kept = part(series);
+        for (position, (timestamp, value)) in points {
+            match (MetricPoint { timestamp, value, ..named }).check_measured() {
+                Ok(()) => kept.push((timestamp.nanos(), value)),
+                Err((reason, field)) => {
+                    self.rejected.add(reason, position, || field.to_owned());
+                }
+            }
+        }
     }
 
     fn gathered(&mut self, point: &MetricPoint<'_>, position: u64) -> Option<&mut Gathered> {
