@@ -147,7 +147,7 @@ fn trend(
     if length < 2 {
         return None;
     }
-    // the newest block first; what is left over at the begin is not used
+    // the newest block first; the oldest rows that fill no block are not used
     let mut blocks = [(0.0, 0.0); TREND_BLOCKS];
     for (at, block) in blocks.iter_mut().enumerate() {
         let from = rows - (at + 1) * length;
