@@ -362,3 +362,6 @@ def test_settings_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["serve", "--data", str(tmp_path), "--name", "cart"]) == 2
     assert main([*arguments, "postgresql://127.0.0.1:1/mad", "--port", "0"]) == 4
     assert "postgresql://127.0.0.1:1/mad" in capsys.readouterr().err
+    for url in ("postgresql://127.0.0.1:99999/mad", "postgresql://127.0.0.1/mad?sslmode=x"):
+        assert main([*arguments, url, "--port", "0"]) == 4
+        assert "see whether PostgreSQL runs, and the url" in capsys.readouterr().err

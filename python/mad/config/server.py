@@ -131,8 +131,8 @@ class JournalOptions:
     )
     name: str = option(
         "default",
-        help="Name of the journal in the database, in the schema `mad_NAME`; one server at a time "
-        "writes it, and others with this name wait",
+        help="Name of the journal in the database, in the schema `mad_NAME`: 1 to 40 of a-z, 0-9 "
+        "and _; one server at a time writes it, and others with this name wait",
         pattern=r"[a-z0-9_]{1,40}",
     )
     password: Secret | None = option(

@@ -93,14 +93,18 @@ class Session:
             "application_name": self.application,
             "idle_in_transaction_session_timeout": str(1000 * _IDLE_SECONDS),
         }
-        connection = await self._asyncpg.connect(
-            options.url,
-            password=revealed(options.password) or None,
-            timeout=min(CONNECT_SECONDS, options.timeout_seconds),
-            server_settings=settings,
-            # statements of a commit have a clause for each changed table
-            max_cacheable_statement_size=0,
-        )
+        try:
+            connection = await self._asyncpg.connect(
+                options.url,
+                password=revealed(options.password) or None,
+                timeout=min(CONNECT_SECONDS, options.timeout_seconds),
+                server_settings=settings,
+                # statements of a commit have a clause for each changed table
+                max_cacheable_statement_size=0,
+            )
+        except (OverflowError, ValueError) as error:
+            # such as a port beyond 65535, and options that do not fit together
+            raise OSError(str(error)) from error
         # an acknowledged batch has to survive a crash of PostgreSQL
         if await connection.fetchval("SHOW synchronous_commit") == "off":
             await connection.execute("SET synchronous_commit = on")
