@@ -4,6 +4,7 @@ and directories that do not fit. `make test-real` names a missing server."""
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sqlite3
 import threading
@@ -19,7 +20,7 @@ from mad.cli import main
 from mad.config.deployment import problems_of
 from mad.config.secret import Secret
 from mad.config.server import JournalOptions
-from mad.errors import StateError
+from mad.errors import ServiceError, StateError
 from mad.journal import AuditLine, Entry, Journal, JournalFailed, Mirror, TableWrites
 from mad.journal.opening import check_files
 from mad.journal.postgres.session import PostgresFailed
@@ -297,6 +298,33 @@ def test_a_commit_that_something_else_made_is_found(peer: Postgres, tmp_path: Pa
     peer.sql("UPDATE mad_foreign.head SET txn = txn - 5")
     assert write(journal, 1) == 1
     journal.close()
+
+
+@pytest.mark.parametrize("table", ["head", "lease"])
+def test_a_table_that_was_emptied_is_named(peer: Postgres, tmp_path: Path, table: str) -> None:
+    """The lease cannot be renewed then, which the server says, and no server takes it."""
+    name = f"emptied_{table}"
+    journal = opened(peer, name, tmp_path / "one")
+    mirror = journal.mirror
+    assert mirror is not None and mirror.problem() == ""
+    peer.sql(f"DELETE FROM mad_{name}.{table}")
+    wanted = rf"\"mad_{name}\".{table} has no row, because something else deleted it"
+    if table == "lease":
+        for _ in range(100):
+            if mirror.problem():
+                break
+            time.sleep(0.05)
+        assert re.search(wanted, mirror.problem())
+    else:
+        with pytest.raises(JournalFailed, match=wanted):
+            write(journal, 1)
+    journal.close()
+    with pytest.raises(ServiceError, match=wanted):
+        opened(peer, name, tmp_path / "one")
+    peer.sql(f"DROP SCHEMA mad_{name} CASCADE")
+    again = opened(peer, name, tmp_path / "one")
+    assert write(again, 1) >= 1
+    again.close()
 
 
 @pytest.mark.parametrize(

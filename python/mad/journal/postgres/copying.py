@@ -16,6 +16,7 @@ from mad.journal.digest import START
 from mad.journal.head import Head, HeadFile
 from mad.journal.postgres import statements
 from mad.journal.postgres.columns import UNSENT, Key, Table, tables_of
+from mad.journal.postgres.session import the_row
 from mad.journal.schema import connect
 from mad.journal.stored import NAMED
 
@@ -68,11 +69,10 @@ class RemoteHead:
 
 async def read_head(remote: Any, schema: str) -> RemoteHead:
     """The newest transaction in PostgreSQL."""
-    return RemoteHead(
-        *await remote.fetchrow(
-            f"SELECT journal, txn, token, seq, chain, commits, base FROM {schema}.head"
-        )
+    row = await remote.fetchrow(
+        f"SELECT journal, txn, token, seq, chain, commits, base FROM {schema}.head"
     )
+    return RemoteHead(*the_row(row, f"{schema}.head"))
 
 
 async def copy_all(

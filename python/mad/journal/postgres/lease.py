@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from mad.config.server import JournalOptions
-from mad.journal.postgres.session import PostgresFailed, Session
+from mad.journal.postgres.session import PostgresFailed, Session, the_row
 
 #: Seconds between two looks of a server that waits.
 _LOOK_SECONDS = 0.25
@@ -134,23 +134,25 @@ class Lease:
             writers,
         )
         async with db.transaction():
-            self.fence = await db.fetchval(
+            fence = await db.fetchval(
                 f"UPDATE {self._schema}.head SET fence = fence + 1 RETURNING fence"
             )
-            await db.execute(
+            done = await db.fetchval(
                 f"UPDATE {self._schema}.lease SET fence = $1, holder = $2, "
-                "renewed_at = clock_timestamp()",
-                self.fence,
+                "renewed_at = clock_timestamp() RETURNING true",
+                the_row(fence, f"{self._schema}.head"),
                 f"{socket.gethostname()} (process {os.getpid()})",
             )
+            the_row(done, f"{self._schema}.lease")
+        self.fence = fence
         return None
 
     async def _holder(self, db: Any) -> Holder:
-        name, age = await db.fetchrow(
+        found = await db.fetchrow(
             "SELECT holder, least(extract(epoch FROM clock_timestamp() - renewed_at), 1e9)::float8 "
             f"FROM {self._schema}.lease"
         )
-        return Holder(name, age)
+        return Holder(*the_row(found, f"{self._schema}.lease"))
 
     async def _reconnected(self, db: Any) -> None:
         """Takes the lock again after the connection was lost; the fence is what counts."""
@@ -162,6 +164,10 @@ class Lease:
                 holder = self._session.run(self._beat)
             except PostgresFailed as error:
                 self.fault = str(error)
+                continue
+            except Exception as error:
+                # without this thread another server would take the lease, and nothing would say so
+                self.fault = f"the lease cannot be renewed: {type(error).__name__}: {error}"
                 continue
             self.fault = ""
             if holder is not None:

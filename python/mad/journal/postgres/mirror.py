@@ -20,7 +20,7 @@ from mad.journal.postgres.copying import MARKER, Marker, RemoteHead, read_head
 from mad.journal.postgres.follower import Follower
 from mad.journal.postgres.lease import Lease
 from mad.journal.postgres.restore import restore
-from mad.journal.postgres.session import PostgresFailed, Session, place_of
+from mad.journal.postgres.session import PostgresFailed, Session, place_of, the_row
 from mad.journal.schema import MIGRATIONS, migrate
 
 #: Bytes and rows for which a statement gets one more second.
@@ -195,6 +195,7 @@ class Mirror:
         if await remote.fetchval(text, *parameters, json.dumps(keys), *values, timeout=seconds):
             return
         found = await remote.fetchrow(f"SELECT fence, txn FROM {self._schema}.head")
+        the_row(found, f"{self._schema}.head")
         self._lease.check(found["fence"])
         raise PostgresFailed(
             self._lease.problem()
@@ -225,7 +226,7 @@ class Mirror:
                 for statement in made:
                     await remote.execute(statement)
         version = await remote.fetchval(f"SELECT format FROM {self._schema}.head")
-        if version != len(MIGRATIONS):
+        if the_row(version, f"{self._schema}.head") != len(MIGRATIONS):
             raise StateError(
                 f"{self.place}: written by another version of mad (format {version}, this one "
                 f"knows {len(MIGRATIONS)})",

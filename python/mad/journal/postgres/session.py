@@ -117,6 +117,17 @@ class Session:
         return (*errors, OSError, asyncio.TimeoutError, SecretMissing, EOFError)
 
 
+def the_row(found: Any, table: str) -> Any:
+    """The row of a table that has one. Raises `PostgresFailed` when it is gone."""
+    if found is None:
+        raise PostgresFailed(
+            f"{table} has no row, because something else deleted it: stop the servers of this "
+            "journal, and restore the database from a copy; or drop the schema, so that the server "
+            "with the newest directory writes it again"
+        )
+    return found
+
+
 def place_of(options: JournalOptions) -> str:
     """The address of a database for people, without secrets."""
     parts = urlsplit(options.url or "")
