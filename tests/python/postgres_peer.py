@@ -18,6 +18,9 @@ from typing import Any
 
 from peers import Process, free_port, left_out, needs, program
 
+from mad.config.server import JournalOptions
+from mad.journal import Journal, Mirror
+
 #: The marks of a test that needs PostgreSQL.
 NEEDED = [*needs("postgres"), left_out(not find_spec("asyncpg"), "asyncpg is missing")]
 
@@ -97,3 +100,14 @@ def postgres() -> Iterator[Postgres]:
             server.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def opened(peer: Postgres, name: str, directory: Path, **more: Any) -> Journal:
+    """A journal with its copy."""
+    options = JournalOptions(url=peer.url, name=name, **{"lease_seconds": 1.0, **more})
+    mirror = Mirror(options, lambda _: None)
+    try:
+        return Journal(directory, mirror=mirror)
+    except BaseException:
+        mirror.close()
+        raise

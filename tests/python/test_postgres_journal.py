@@ -14,11 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres_peer import NEEDED, Postgres, postgres
+from postgres_peer import NEEDED, Postgres, opened, postgres
 
-from mad.cli import main
-from mad.config.deployment import problems_of
-from mad.config.secret import Secret
 from mad.config.server import JournalOptions
 from mad.errors import ServiceError, StateError
 from mad.journal import AuditLine, Entry, Journal, JournalFailed, Mirror, TableWrites
@@ -35,17 +32,6 @@ UNUSED = ("alerts", "deliveries", "history", "incidents", "rows", "services")
 def peer() -> Iterator[Postgres]:
     with postgres() as one:
         yield one
-
-
-def opened(peer: Postgres, name: str, directory: Path, **more: Any) -> Journal:
-    """A journal with its copy."""
-    options = JournalOptions(url=peer.url, name=name, **{"lease_seconds": 1.0, **more})
-    mirror = Mirror(options, lambda _: None)
-    try:
-        return Journal(directory, mirror=mirror)
-    except BaseException:
-        mirror.close()
-        raise
 
 
 def content(directory: Path) -> dict[str, list[Any]]:
@@ -148,6 +134,34 @@ def test_a_commit_of_unknown_outcome_was_not_made(
     kept = content(tmp_path / "one")
     assert kept["notes"] == []
     assert restored(peer, name, tmp_path / "two") == kept
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_commit_on_a_connection_that_ended_is_sent_again(
+    peer: Postgres, tmp_path: Path, is_committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"again_{is_committed}".lower()
+    journal = opened(peer, name, tmp_path / "one")
+    assert journal.mirror is not None
+    session = journal.mirror._session
+    run = session.run
+
+    def failing(work: Any, **given: Any) -> Any:
+        monkeypatch.setattr(session, "run", run)
+        if is_committed:
+            run(work, **given)
+        raise PostgresFailed("the connection was lost")
+
+    monkeypatch.setattr(session, "run", failing)
+    assert write(journal, 1) == 1
+    # sessions that the administrator ends
+    peer.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1",
+        session.application,
+    )
+    assert write(journal, 2) == 2
+    journal.close()
+    assert restored(peer, name, tmp_path / "two") == content(tmp_path / "one")
 
 
 def test_a_full_disk_undoes_the_commit_in_postgresql(peer: Postgres, tmp_path: Path) -> None:
@@ -352,44 +366,3 @@ def test_a_changed_row_is_found(peer: Postgres, tmp_path: Path, table: str, chan
     peer.sql(change.format(f"mad_{name}.{table}", f"mad_{name}.{table}"))
     with pytest.raises(StateError, match=f"the journal is damaged: .*{table}"):
         restored(peer, name, tmp_path / "two")
-
-
-def test_a_password_is_read_from_a_file_and_never_shown(peer: Postgres, tmp_path: Path) -> None:
-    peer.sql("CREATE ROLE guarded LOGIN PASSWORD 'wonderland'")
-    peer.sql("GRANT CREATE ON DATABASE mad TO guarded")
-    (tmp_path / "password").write_text("wonderland\n")
-    url = peer.url.replace("//mad@", "//guarded@")
-    said: list[str] = []
-    for secret in ("password", "wrong"):
-        options = JournalOptions(
-            url=url, name="guarded", password=Secret(f"file:{tmp_path / secret}")
-        )
-        if secret == "wrong":
-            (tmp_path / "wrong").write_text("queen")
-            with pytest.raises(Exception, match="password authentication failed") as raised:
-                Mirror(options, said.append)
-            said.append(str(raised.value))
-        else:
-            mirror = Mirror(options, said.append)
-            said += [mirror.place, repr(options)]
-            mirror.close()
-    assert not any("wonderland" in one or "queen" in one for one in said)
-
-
-def test_settings_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = '[server.journal]\nurl = "postgresql://mad:secret@db/mad"\nname = "Cart"\n'
-    for given in (text, text.replace("mad:secret@db/mad", "db/mad?password=secret")):
-        problems = [one.message for one in problems_of(given, "mad.toml")[0]]
-        assert any("server.journal.name" in one and "Cart" in one for one in problems), problems
-        problems = [one.message for one in problems_of(given.replace("Cart", "c"), "mad.toml")[0]]
-        assert len(problems) == 1 and "password" in problems[0] and "secret" not in problems[0]
-    arguments = ["serve", "--data", str(tmp_path), "--journal"]
-    for url in ("postgresql://mad:secret@127.0.0.1:1/mad", "postgresql://h/d?password=secret"):
-        assert main([*arguments, url]) == 2
-        assert "secret" not in capsys.readouterr().err
-    assert main(["serve", "--data", str(tmp_path), "--name", "cart"]) == 2
-    assert main([*arguments, "postgresql://127.0.0.1:1/mad", "--port", "0"]) == 4
-    assert "postgresql://127.0.0.1:1/mad" in capsys.readouterr().err
-    for url in ("postgresql://127.0.0.1:99999/mad", "postgresql://127.0.0.1/mad?sslmode=x"):
-        assert main([*arguments, url, "--port", "0"]) == 4
-        assert "see whether PostgreSQL runs, and the url" in capsys.readouterr().err

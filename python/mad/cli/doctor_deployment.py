@@ -14,6 +14,7 @@ from typing import Any
 from mad import errors
 from mad.config.deployment import Deployment, Part
 from mad.config.secret import Secret, SecretMissing
+from mad.config.server import JournalOptions
 
 #: Least bytes that the disk of the journal should have free.
 LOW_BYTES = 256 * 1024 * 1024
@@ -29,6 +30,8 @@ def check_deployment(deployment: Deployment, report: Report) -> None:
     server = deployment.server
     report("extras", extras)
     report("journal", lambda: journal(Path(server.data or "mad-data")))
+    if server.journal.url is not None:
+        report("postgresql", lambda: postgresql(server.journal))
     report("port", lambda: port(server.host, server.port))
     report("tokens", lambda: tokens(server.token_file, server.host))
     report("webhooks", lambda: secrets(server.webhooks))
@@ -70,6 +73,16 @@ def journal(directory: Path) -> str:
     if owner := _owner(directory):
         raise ValueError(f"{directory} is used by the process {owner}: stop it, or ask it")
     return f"{directory} can be written to, {free // 1024**3} GiB free"
+
+
+def postgresql(options: JournalOptions) -> str:
+    """Whether the database can have the copy of the journal, and who writes it."""
+    from mad.journal.postgres.examine import examine
+
+    try:
+        return examine(options)
+    except errors.MissingExtraError as error:
+        raise ValueError(f"{error}: {error.hint}") from None
 
 
 def existing(path: Path) -> Path:

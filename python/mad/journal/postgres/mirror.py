@@ -8,6 +8,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from mad.config.server import JournalOptions
@@ -23,6 +24,8 @@ from mad.journal.postgres.restore import restore
 from mad.journal.postgres.session import PostgresFailed, Session, place_of, the_row
 from mad.journal.schema import MIGRATIONS, migrate
 
+#: Seconds within which a commit that failed on an older connection is sent again on a new one.
+RETRY_SECONDS = 1.0
 #: Bytes and rows for which a statement gets one more second.
 _BYTES_PER_SECOND, _ROWS_PER_SECOND = 1024 * 1024, 1_000
 
@@ -145,7 +148,20 @@ class Mirror:
         self._tried.add(number)
         fence = self._lease.fence
         fields = [number, self._next.token, head.seq, head.chain, head.commits]
-        self._session.run(lambda remote: self._push(remote, fence, follows, fields), limited=False)
+        began, was_connected = monotonic(), self._session.is_connected
+        try:
+            self._session.run(
+                lambda remote: self._push(remote, fence, follows, fields), limited=False
+            )
+        except PostgresFailed:
+            # a connection that had ended before is no outage; a commit that was made is made again
+            is_new = not was_connected or monotonic() - began > RETRY_SECONDS
+            if is_new or self._lease.lost:
+                raise
+            again = [*follows, number]
+            self._session.run(
+                lambda remote: self._push(remote, fence, again, fields), limited=False
+            )
         self._log.clear()
 
     def settled(self) -> None:
