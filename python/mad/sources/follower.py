@@ -27,9 +27,12 @@ log = logging.getLogger("mad.sources")
 class Names(Protocol):
     """The names of all files that a source follows, between which files may move."""
 
-    def claim(self, path: Path) -> Place | None:
-        """The place in the file of a name, when it was read under another name. That one gives the
-        file up."""
+    def claim(self, path: Path, inode: int) -> Place | None:
+        """The place in a file with this name now, when it was read under another name. That one
+        gives the file up."""
+
+    def is_behind(self, path: Path, place: Place) -> bool:
+        """Whether another follower has read further in the file of a place."""
 
     def move(self, place: Place, names: list[Path]) -> None:
         """Notes that a file is left at a place, and has other names now."""
@@ -79,12 +82,12 @@ class Follower:
 
     def reads(self, inode: int) -> bool:
         """Whether the file in which reading continues has this inode."""
-        place = self._place()
+        place = self.place()
         return place is not None and place.inode == inode
 
     def is_in(self, path: Path) -> bool:
         """Whether a file is the one in which reading continues, or a copy of it."""
-        place = self._place()
+        place = self.place()
         return place is not None and place.is_in(path)
 
     def give_up(self) -> Place | None:
@@ -93,7 +96,8 @@ class Follower:
         place, self._stored, self._resting = self._stored, None, None
         return place
 
-    def _place(self) -> Place | None:
+    def place(self) -> Place | None:
+        """The place at which reading continues; None before the first lines."""
         return self._file.place() if self._file is not None else self._stored
 
     def rest(self) -> None:
@@ -118,7 +122,7 @@ class Follower:
         says why, and the next attempts do nothing for a while."""
         if self.fault and monotonic() < self._again:
             return None
-        last = self._place()
+        last = self.place()
         try:
             if self._resting is not None:
                 if self.path.exists() and _form(self.path) == self._resting:
@@ -235,6 +239,8 @@ class Follower:
         if self._stored is not None:
             place, self._stored = self._stored, None
             found = self._named(place)
+            if found not in (None, self.path) and self._names.is_behind(self.path, place):
+                return self._open_next()
             if found is not None:
                 self._file = self._grown(found, place)
                 if not self._file.holds(place):
@@ -279,13 +285,18 @@ class Follower:
 
     def _claimed(self, path: Path, *, at_end: bool = False) -> Grown:
         """A file from where it was left under another name, else from its start."""
-        place = self._names.claim(path)
-        file = self._grown(path, place, at_end=at_end and place is None)
-        if place is None or file.holds(place):
+        file = self._grown(path, at_end=at_end)
+        # the open file counts, because the name may belong to another one by now
+        place = self._names.claim(path, file.inode)
+        if place is None:
             return file
-        # renamed between the comparison and the opening
         file.close()
-        return self._grown(path)
+        file = self._grown(path, place)
+        if file.inode == place.inode and file.holds(place):
+            self._names.move(place, [path])
+            return file
+        file.close()
+        raise FileNotFoundError(path)
 
     def _switch(self, file: Grown) -> Grown | None:
         """Continues with the file that follows: the copy of a truncated one, a rotated one, or the

@@ -120,6 +120,11 @@ class Grown:
             self._head = header[:HEAD]
 
     @property
+    def inode(self) -> int:
+        """The inode of the file."""
+        return self._inode
+
+    @property
     def format(self) -> str:
         """The format of the lines, as the journal names it."""
         return self._format or self.beginning.format

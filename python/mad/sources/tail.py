@@ -222,21 +222,35 @@ class TailSource:
         """The files that the patterns name now."""
         return set(chain.from_iterable(_matches(one) for one in self.options.paths))
 
-    def claim(self, path: Path) -> Place | None:
-        """The place in the file of a name, when it was read under another name. That one gives the
-        file up."""
-        inode = _inode(path)
+    def claim(self, path: Path, inode: int) -> Place | None:
+        """The place in a file with this name now, when it was read under another name. That one
+        gives the file up."""
         for other in self._files.values():
             # two links of one file are two files
             if other.path != path and other.reads(inode) and _inode(other.path) != inode:
                 place = other.give_up()
                 break
         else:
-            place = self._left.pop(inode, None)
-        if place is None or not place.is_in(path):
+            place = self._left.get(inode)
+        if place is None:
             return None
-        self._rename(place, [path])
+        # its inode may be that of a new file by now
+        if _inode(path) == inode and not place.is_in(path):
+            self._left.pop(inode, None)
+            return None
+        self._left[inode] = place
         return place
+
+    def is_behind(self, path: Path, place: Place) -> bool:
+        """Whether another follower has read further in the file of a place."""
+        for name, other in self._files.items():
+            theirs = other.place() if other.path != path else None
+            # of two at one place the one with the later name reads on
+            if theirs is None or theirs.inode != place.inode:
+                continue
+            if (theirs.offset, name) > (place.offset, str(path)):
+                return True
+        return False
 
     def move(self, place: Place, names: list[Path]) -> None:
         """Notes that a file is left at a place, and has other names now."""
@@ -251,11 +265,12 @@ class TailSource:
             return
         inodes = {_inode(path): path for path in self._asked()}
         followed = set(inodes.values())
-        waiting = [(place, [one for one in names if one in followed])]
+        waiting, done = [(place, [one for one in names if one in followed])], set()
         while waiting:
             place, names = waiting.pop()
-            if not names:
+            if not names or place.inode in done:
                 continue
+            done.add(place.inode)
             for name, stored in self._stored.items():
                 if stored is not None and stored["inode"] == place.inode:
                     self._moved[name] = self._stored[name] = None
@@ -263,9 +278,14 @@ class TailSource:
                 before = Place.of(self._stored.get(one))
                 self._moved[one] = self._stored[one] = place.as_json()
                 # the file that had this name was moved before
-                other = inodes.get(before.inode) if before is not None else None
-                if before is not None and other is not None and before.is_in(other):
+                if before is None:
+                    continue
+                other = inodes.get(before.inode)
+                if other is not None and before.is_in(other):
                     waiting.append((before, [other]))
+                elif again := moved_of(Path(one), before):
+                    # a folder that is read while files move may lack some
+                    waiting.append((before, again[:1]))
 
     def _is_copy(self, path: Path) -> bool:
         """Whether a file is a copy of one that is being read, which is truncated next."""
