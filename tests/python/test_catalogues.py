@@ -114,10 +114,25 @@ def test_german_has_the_numbers_of_english(incidents: list[tuple[dict[str, Any],
         assert incident == before
         for english, text in zip(_texts(incident), _texts(written), strict=True):
             assert text != english
-            assert _numbers(text) == _numbers(english)
+            assert _digits(text) == _digits(english)
         unchanged = {**written, "explanation": 0, "ranking": 0}
         assert unchanged == {**incident, "explanation": 0, "ranking": 0}
         assert list(written["explanation"]) == list(incident["explanation"])
+
+
+def _digits(text: str) -> list[str]:
+    """The numbers of a text without the separators of its language."""
+    return sorted(re.sub("[.,]", "", number) for number in _numbers(text))
+
+
+def test_german_numbers_have_german_separators() -> None:
+    messages = {"message": "impact.half", "time": "10:45", "value": "5,387.5 ms", "usual": "2.4 s"}
+    found = {"explanation": {"impact": ["-"]}, "messages": {"impact": [messages]}}
+    written = catalogue.in_language(found, catalogue.shipped("de"))
+    assert re.findall(r"[\d.,]+ m?s", written["explanation"]["impact"][0]) == [
+        "5.387,5 ms",
+        "2,4 s",
+    ]
 
 
 def test_the_english_file_gives_the_english_texts(

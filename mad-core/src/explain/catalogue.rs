@@ -149,7 +149,8 @@ fn problems(key: &str, text: &CatalogueText) -> Vec<Error> {
 
 /// The problem of a text of a message.
 fn problem(message: &Message, at: &str, text: &str) -> Option<Error> {
-    if text.trim().is_empty() {
+    // a space may separate thousands
+    if text.is_empty() || text.trim().is_empty() && !message.key.starts_with("number.") {
         return Some(Error::catalogue(
             at,
             "empty",

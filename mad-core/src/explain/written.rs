@@ -8,6 +8,46 @@ use super::catalogue::Catalogue;
 use super::messages;
 use super::phrase::{KEY, Phrase};
 
+/// Placeholders for names and times, of which a version `2.4` looks like a number.
+const NAMES: [&str; 18] = [
+    "callee", "caller", "change", "end", "ended", "entity", "length", "metric", "name", "place",
+    "service", "signal", "since", "start", "template", "time", "what", "when",
+];
+
+/// Writes a text. A number, with a unit or without, gets the separators of the language.
+fn write_number(text: &str, catalogue: &Catalogue, out: &mut String) {
+    let separators = ["number.thousands", "number.decimal"].map(|key| catalogue.label(key));
+    let [Some(thousands), Some(decimal)] = separators else { return out.push_str(text) };
+    let unsigned = text.trim_start_matches('-');
+    let end = unsigned.find(|c: char| !matches!(c, '0'..='9' | ',' | '.'));
+    let (number, unit) =
+        end.and_then(|end| unsigned.split_at_checked(end)).unwrap_or((unsigned, ""));
+    let is_number = is_written_number(number) && (unit.is_empty() || unit.starts_with(' '));
+    if !is_number || (thousands, decimal) == (",", ".") {
+        return out.push_str(text);
+    }
+    if unsigned.len() < text.len() {
+        out.push('-');
+    }
+    for c in number.chars() {
+        match c {
+            ',' => out.push_str(thousands),
+            '.' => out.push_str(decimal),
+            digit => out.push(digit),
+        }
+    }
+    out.push_str(unit);
+}
+
+/// Whether a text is a number as English writes it: `5,387` or `0.25`.
+fn is_written_number(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let mut groups = whole.split(',');
+    let first = groups.next().is_some_and(|first| digits(first));
+    first && digits(fraction) && groups.all(|group| group.len() == 3 && digits(group))
+}
+
 impl Phrase {
     /// The text in the language of a catalogue. Messages that it lacks are in English.
     pub fn in_language(&self, catalogue: &Catalogue) -> String {
@@ -40,8 +80,12 @@ impl Phrase {
                 for part in parts {
                     let (name, rest) = part.split_once('}').unwrap_or((part, ""));
                     let place = message.placeholders.iter().position(|known| *known == name);
-                    if let Some(value) = place.and_then(|place| values.get(place)) {
-                        value.write(catalogue, out);
+                    match place.and_then(|place| values.get(place)) {
+                        Some(Self::Text(text)) if !NAMES.contains(&name) => {
+                            write_number(text, catalogue, out);
+                        }
+                        Some(value) => value.write(catalogue, out),
+                        None => {}
                     }
                     out.push_str(rest);
                 }
@@ -96,5 +140,54 @@ impl<'de> Visitor<'de> for Reader {
             values.push(found.swap_remove(place).1);
         }
         Ok(Phrase::Message(message, values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::explain::{Catalogue, CatalogueText, Phrase};
+
+    fn written(phrase: &str, texts: &[(&str, &str)]) -> String {
+        let texts = texts.iter();
+        let texts =
+            texts.map(|(key, text)| ((*key).to_owned(), CatalogueText::Whole((*text).into())));
+        let phrase: Phrase = serde_json::from_str(phrase).unwrap();
+        phrase.in_language(&Catalogue::new("de", texts).unwrap())
+    }
+
+    #[test]
+    fn numbers_have_the_separators_of_the_language() {
+        let german = [("number.thousands", "."), ("number.decimal", ",")];
+        for (value, expected) in [
+            ("5,387 ms", "5.387 ms"),
+            ("20.8 %", "20,8 %"),
+            ("-1,234,567.25", "-1.234.567,25"),
+            ("17", "17"),
+            // no numbers
+            ("2.4.1", "2.4.1"),
+            ("1,2", "1,2"),
+            ("1.5-rc1", "1.5-rc1"),
+            ("", ""),
+            ("-", "-"),
+            (".5", ".5"),
+        ] {
+            let phrase = format!(r#"{{"message": "usual.value", "value": "{value}"}}"#);
+            assert_eq!(written(&phrase, &german), format!("usual {expected}"));
+            assert_eq!(written(&phrase, &[]), format!("usual {value}"));
+        }
+        let french = [("number.thousands", "\u{202f}"), ("number.decimal", ",")];
+        let phrase = r#"{"message": "count.row", "n": "1,204"}"#;
+        assert_eq!(written(phrase, &french), "1\u{202f}204 rows");
+    }
+
+    /// A version or a name that looks like a number is written as it is.
+    #[test]
+    fn names_keep_their_signs() {
+        let german = [("number.thousands", "."), ("number.decimal", ",")];
+        let phrase = r#"{"message": "action.roll_back", "name": "2.4", "service": "1,000"}"#;
+        assert_eq!(
+            written(phrase, &german),
+            "Roll back version 2.4 of 1,000, or send its requests to another version."
+        );
     }
 }
