@@ -246,11 +246,14 @@ class Checker:
         return next(found, None)
 
     def silence(self, entity: Entity, value: float) -> None:
-        """Whether no request arrived for so long before the end of the entity's incident.
+        """Whether no request arrived for so long before the row of the peak.
 
-        The silence of an entity beside the incident may have ended at any time before.
+        The silence of an entity beside the incident may have ended at any time before its end.
         """
         _, end = self.bounds(entity)
+        peak = self.peaks_of(entity).get("silence")
+        if peak is not None:
+            end = min(end, moment(peak["at"]) + self.step)
         counts = self.files.counts.get(entity, {})
         length = np.timedelta64(int(value * 1000), "ms")
         arrived = sorted(at for at, (n, _) in counts.items() if n and at < end)
