@@ -217,6 +217,18 @@ def test_a_wrong_file_is_named_with_its_key_and_a_remedy(
     assert f"{settings}:1:" in said and "own.toml" in said
 
 
+def test_the_error_of_a_file_is_short(tmp_path: Path) -> None:
+    """However many problems it has, and without the words of Python's parser."""
+    file = tmp_path / "own.toml"
+    file.write_text('language = "fr"\n[x]\n' + "".join(f'k{i} = "v"\n' for i in range(30_000)))
+    with pytest.raises(ValueError, match="; and 29,980 more") as caught:
+        catalogue.read(file)
+    assert len(str(caught.value)) < 20 * (200 + len(str(file)))
+    file.write_text('language = "fr"\nx = ' + "9" * 5_000)
+    with pytest.raises(ValueError, match=r"own\.toml: a number has more than 4,300 digits"):
+        catalogue.read(file)
+
+
 def test_settings_choose_a_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ExplainOptions().texts() is None
     assert ExplainOptions(language="en").texts() is None

@@ -16,6 +16,8 @@ SHIPPED = Path(__file__).parent.parent / "catalogues"
 ENGLISH = Catalogue("en", {})
 """The built-in catalogue."""
 _FORMS = {"one", "other"}
+#: Problems of a file that an error names; the file may have tens of thousands.
+_MOST_PROBLEMS = 20
 
 
 def languages() -> list[str]:
@@ -37,7 +39,7 @@ def shipped(language: str) -> Catalogue:
 
 
 def read(path: str | os.PathLike[str]) -> Catalogue:
-    """The catalogue of a TOML file. Raises OSError, and ValueError with every problem."""
+    """The catalogue of a TOML file. Raises OSError, and ValueError with the first 20 problems."""
     try:
         fields = read_toml(path)
     except ValueError as error:
@@ -57,7 +59,9 @@ def read(path: str | os.PathLike[str]) -> Catalogue:
             )
     problems += [text for _, text in Catalogue.problems(str(language or "en"), texts)]
     if problems:
-        raise ValueError("; ".join(f"{os.fspath(path)}: {one}" for one in problems))
+        more = len(problems) - _MOST_PROBLEMS
+        shown = [f"{os.fspath(path)}: {one}" for one in problems[:_MOST_PROBLEMS]]
+        raise ValueError("; ".join(shown) + (f"; and {more:,} more" if more > 0 else ""))
     return Catalogue(str(language), texts)
 
 

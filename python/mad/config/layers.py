@@ -58,6 +58,11 @@ def _parsed(parser: Callable[[str], Any], text: str) -> Any:
         fields = parser(text)
     except RecursionError:
         raise ValueError(_DEEP) from None
+    except ValueError as error:
+        # the remedy of Python is for programmers
+        if "integer string conversion" in str(error):
+            raise ValueError("a number has more than 4,300 digits") from None
+        raise
     bounded(fields)
     return fields
 
