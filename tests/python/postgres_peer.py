@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from typing import Any
 from peers import Process, free_port, left_out, needs, program
 
 from mad.config.server import JournalOptions
-from mad.journal import Journal, Mirror
+from mad.journal import AuditLine, Entry, Journal, Mirror, TableWrites
 
 #: The marks of a test that needs PostgreSQL.
 NEEDED = [*needs("postgres"), left_out(not find_spec("asyncpg"), "asyncpg is missing")]
@@ -111,3 +112,50 @@ def opened(peer: Postgres, name: str, directory: Path, **more: Any) -> Journal:
     except BaseException:
         mirror.close()
         raise
+
+
+def content(directory: Path) -> dict[str, list[Any]]:
+    """Every row of every table, with its rowid."""
+    with contextlib.closing(sqlite3.connect(directory / "mad.db")) as db:
+        tables = db.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
+            "AND name <> 'unsent' ORDER BY name"
+        ).fetchall()
+        return {
+            name: db.execute(
+                f"SELECT {'' if 'WITHOUT ROWID' in sql else 'rowid, '}* FROM {name} ORDER BY 1, 2"
+            ).fetchall()
+            for name, sql in tables
+        }
+
+
+def written(number: int) -> tuple[list[Entry], TableWrites, list[AuditLine]]:
+    """An entry with results of every kind of value."""
+    line = (number, 0, number, "shop", "ERROR", "a text with \0 and \U0001f600", None)
+    failure = (number, 0, number, "trace", "shop", "/buy", "500", 1.5, "a", "b")
+    batch = ("requests", "", f"key-{number}", b"\0\xff", number, 1, 0, "[]")
+    point = (number, number, 3, 1, b"block")
+    writes = TableWrites(log_lines=[line], failures=[failure], batches=[batch], points=[point])
+    entries = [Entry("requests", b"body \0 %d" % number, batch_id=f"key-{number}")]
+    return entries, writes, [AuditLine("ann", "mute", f"target {number}")]
+
+
+def write(journal: Journal, number: int) -> int:
+    entries, writes, audit = written(number)
+    moved = [{"tail": {f"file \udcff {number}": {"offset": number}, "one": {"offset": number}}}]
+    (seq,) = journal.append(entries, writes, audit, moved)
+    return seq
+
+
+def restored(
+    peer: Postgres, name: str, directory: Path, said: list[str] | None = None
+) -> dict[str, list[Any]]:
+    """The content of a directory that PostgreSQL filled, before a commit of the next holder."""
+    options = JournalOptions(url=peer.url, name=name, lease_seconds=1.0)
+    mirror = Mirror(options, [].append if said is None else said.append)
+    directory.mkdir(exist_ok=True)
+    try:
+        mirror.restore(directory)
+    finally:
+        mirror.close()
+    return content(directory)

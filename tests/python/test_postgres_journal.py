@@ -1,26 +1,23 @@
-"""The copy of a journal in PostgreSQL, over a real one: each row, commits of an unknown outcome,
-and directories that do not fit. `make test-real` names a missing server."""
+"""The copy of a journal in PostgreSQL, over a real one: each row, damage, and directories that are
+behind or do not fit. `make test-real` names a missing server."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import shutil
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from postgres_peer import NEEDED, Postgres, opened, postgres
+from postgres_peer import NEEDED, Postgres, content, opened, postgres, restored, write, written
 
 from mad.config.server import JournalOptions
 from mad.errors import ServiceError, StateError
-from mad.journal import AuditLine, Entry, Journal, JournalFailed, Mirror, TableWrites
+from mad.journal import Entry, Journal, JournalFailed, Mirror, TableWrites
 from mad.journal.opening import check_files
-from mad.journal.postgres.session import PostgresFailed
 
 pytestmark = NEEDED
 
@@ -32,53 +29,6 @@ UNUSED = ("alerts", "deliveries", "history", "incidents", "rows", "services")
 def peer() -> Iterator[Postgres]:
     with postgres() as one:
         yield one
-
-
-def content(directory: Path) -> dict[str, list[Any]]:
-    """Every row of every table, with its rowid."""
-    with contextlib.closing(sqlite3.connect(directory / "mad.db")) as db:
-        tables = db.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
-            "AND name <> 'unsent' ORDER BY name"
-        ).fetchall()
-        return {
-            name: db.execute(
-                f"SELECT {'' if 'WITHOUT ROWID' in sql else 'rowid, '}* FROM {name} ORDER BY 1, 2"
-            ).fetchall()
-            for name, sql in tables
-        }
-
-
-def written(number: int) -> tuple[list[Entry], TableWrites, list[AuditLine]]:
-    """An entry with results of every kind of value."""
-    line = (number, 0, number, "shop", "ERROR", "a text with \0 and \U0001f600", None)
-    failure = (number, 0, number, "trace", "shop", "/buy", "500", 1.5, "a", "b")
-    batch = ("requests", "", f"key-{number}", b"\0\xff", number, 1, 0, "[]")
-    point = (number, number, 3, 1, b"block")
-    writes = TableWrites(log_lines=[line], failures=[failure], batches=[batch], points=[point])
-    entries = [Entry("requests", b"body \0 %d" % number, batch_id=f"key-{number}")]
-    return entries, writes, [AuditLine("ann", "mute", f"target {number}")]
-
-
-def write(journal: Journal, number: int) -> int:
-    entries, writes, audit = written(number)
-    moved = [{"tail": {f"file \udcff {number}": {"offset": number}, "one": {"offset": number}}}]
-    (seq,) = journal.append(entries, writes, audit, moved)
-    return seq
-
-
-def restored(
-    peer: Postgres, name: str, directory: Path, said: list[str] | None = None
-) -> dict[str, list[Any]]:
-    """The content of a directory that PostgreSQL filled, before a commit of the next holder."""
-    options = JournalOptions(url=peer.url, name=name, lease_seconds=1.0)
-    mirror = Mirror(options, [].append if said is None else said.append)
-    directory.mkdir(exist_ok=True)
-    try:
-        mirror.restore(directory)
-    finally:
-        mirror.close()
-    return content(directory)
 
 
 def test_every_row_comes_back(peer: Postgres, tmp_path: Path) -> None:
@@ -100,100 +50,6 @@ def test_every_row_comes_back(peer: Postgres, tmp_path: Path) -> None:
     kept["meta"] = [row for row in kept["meta"] if row[0] != "probe"]
     assert all(kept[name] for name in kept if name not in UNUSED), kept
     assert restored(peer, "every", tmp_path / "two") == kept
-
-
-@pytest.mark.parametrize("is_committed", [True, False])
-def test_a_commit_of_unknown_outcome_was_not_made(
-    peer: Postgres, tmp_path: Path, is_committed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = f"unknown_{is_committed}".lower()
-    journal = opened(peer, name, tmp_path / "one")
-    assert write(journal, 1) == 1
-    before = journal.positions("tail")
-    assert journal.mirror is not None
-    session = journal.mirror._session
-    run = session.run
-
-    def failing(work: Any, **given: Any) -> Any:
-        if is_committed:
-            run(work, **given)
-        raise PostgresFailed("the connection was lost")
-
-    for _ in range(2):
-        monkeypatch.setattr(session, "run", failing)
-        with pytest.raises(JournalFailed, match="the connection was lost"):
-            write(journal, 2)
-        with pytest.raises(JournalFailed):
-            journal.note("i", "ann", "comment", "lost")
-        assert journal.problem() and journal.positions("tail") == before
-        monkeypatch.setattr(session, "run", run)
-    assert write(journal, 3) == 2
-    assert journal.problem() == ""
-    assert [one.body for one in journal.entries()] == [b"body \0 1", b"body \0 3"]
-    journal.close()
-    kept = content(tmp_path / "one")
-    assert kept["notes"] == []
-    assert restored(peer, name, tmp_path / "two") == kept
-
-
-@pytest.mark.parametrize("is_committed", [True, False])
-def test_a_commit_on_a_connection_that_ended_is_sent_again(
-    peer: Postgres, tmp_path: Path, is_committed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = f"again_{is_committed}".lower()
-    journal = opened(peer, name, tmp_path / "one")
-    assert journal.mirror is not None
-    session = journal.mirror._session
-    run = session.run
-
-    def failing(work: Any, **given: Any) -> Any:
-        monkeypatch.setattr(session, "run", run)
-        if is_committed:
-            run(work, **given)
-        raise PostgresFailed("the connection was lost")
-
-    monkeypatch.setattr(session, "run", failing)
-    assert write(journal, 1) == 1
-    # sessions that the administrator ends
-    peer.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1",
-        session.application,
-    )
-    assert write(journal, 2) == 2
-    journal.close()
-    assert restored(peer, name, tmp_path / "two") == content(tmp_path / "one")
-
-
-def test_a_full_disk_undoes_the_commit_in_postgresql(peer: Postgres, tmp_path: Path) -> None:
-    journal = opened(peer, "full", tmp_path / "one")
-    write(journal, 1)
-    journal.limit_growth(0)
-    large = [Entry("requests", bytes(2_000_000))]
-    with pytest.raises(JournalFailed, match="full"):
-        journal.append(large, TableWrites())
-    journal.limit_growth(None)
-    assert write(journal, 2) == 2
-    journal.close()
-    assert restored(peer, "full", tmp_path / "two") == content(tmp_path / "one")
-
-
-def test_a_crash_between_the_two_commits_keeps_the_entry(peer: Postgres, tmp_path: Path) -> None:
-    journal = opened(peer, "between", tmp_path / "one")
-    write(journal, 1)
-
-    copy = sqlite3.connect(tmp_path / "copy.db")
-    journal._db.backup(copy)
-    copy.close()
-    write(journal, 2)
-    journal.close()
-    # the file as it was before the second commit
-    for ending in ("", "-wal", "-shm"):
-        (tmp_path / "one" / f"mad.db{ending}").unlink(missing_ok=True)
-    (tmp_path / "copy.db").rename(tmp_path / "one" / "mad.db")
-    again = opened(peer, "between", tmp_path / "one")
-    assert [one.seq for one in again.entries()] == [1, 2]
-    assert again.batch(("requests", "", "key-2")) is not None
-    again.close()
 
 
 @pytest.mark.parametrize("how", ["changes", "forgotten", "replaced"])
@@ -256,18 +112,6 @@ def test_a_server_that_waits_follows_the_holder(peer: Postgres, tmp_path: Path) 
     assert "restored" in said[1] and len(said) == 2, said
 
 
-def test_large_commits_are_sent_in_pieces(
-    peer: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mad.journal.postgres.changes.CHUNK_ROWS", 7)
-    journal = opened(peer, "pieces", tmp_path / "one")
-    lines = [(1, place, place, "shop", "INFO", "text", None) for place in range(100)]
-    journal.append([Entry("logs", b"body")], TableWrites(log_lines=lines))
-    journal.append([Entry("logs", b"body")], TableWrites(log_lines=lines[:50]))
-    journal.close()
-    assert restored(peer, "pieces", tmp_path / "two") == content(tmp_path / "one")
-
-
 def test_a_journal_without_a_copy_gets_one(peer: Postgres, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "one")
     for number in range(1, 4):
@@ -302,16 +146,6 @@ def test_a_copy_that_lost_commits_is_refused(peer: Postgres, tmp_path: Path) -> 
     peer.sql("DROP SCHEMA mad_behind CASCADE")
     opened(peer, "behind", tmp_path / "one").close()
     assert restored(peer, "behind", tmp_path / "two") == content(tmp_path / "one")
-
-
-def test_a_commit_that_something_else_made_is_found(peer: Postgres, tmp_path: Path) -> None:
-    journal = opened(peer, "foreign", tmp_path / "one")
-    peer.sql("UPDATE mad_foreign.head SET txn = txn + 5")
-    with pytest.raises(JournalFailed, match="something else wrote it"):
-        write(journal, 1)
-    peer.sql("UPDATE mad_foreign.head SET txn = txn - 5")
-    assert write(journal, 1) == 1
-    journal.close()
 
 
 @pytest.mark.parametrize("table", ["head", "lease"])

@@ -179,10 +179,16 @@ class Mirror:
         assert self._log is not None
         chunks = self._log.chunks()
         first, second = next(chunks), next(chunks, None)
-        if second is None and not self._replaces:
+        if second is None and not self._replaces and len(follows) == 1:
             await self._statement(remote, first, [fence, follows, *fields])
             return
-        async with remote.transaction():
+        async with remote.transaction(isolation="read_committed"):
+            # PostgreSQL may still work on a commit whose connection broke: the next statement sees
+            # the tables as they are after it
+            await remote.execute(
+                f"SELECT FROM {self._schema}.head FOR UPDATE",
+                timeout=self._options.timeout_seconds,
+            )
             if self._replaces:
                 for table in self._log.tables:
                     await remote.execute(
