@@ -56,6 +56,8 @@ class Mirror:
         #: Keys of commits whose outcome is unknown, and the numbers of these commits.
         self._doubtful: set[Changed] = set()
         self._tried: set[int] = set()
+        #: Time of the last commit.
+        self._settled_at = float("-inf")
         self._next = Marker("", 0, "")
         try:
             self._session.run(self._create)
@@ -83,7 +85,10 @@ class Mirror:
     def problem(self) -> str:
         """Why nothing can be committed; empty when PostgreSQL answers and the lease is held. Any
         thread may ask."""
-        return self._lease.problem()
+        problem = self._lease.problem()
+        # a commit says more about PostgreSQL than the renewal of the lease before it
+        is_recent = monotonic() - self._settled_at < RETRY_SECONDS
+        return "" if is_recent and not self._lease.lost else problem
 
     def restore(self, directory: Path, *, is_sound: bool = True) -> None:
         """Makes the journal of a directory equal to that of PostgreSQL, unless it is already. The
@@ -167,6 +172,7 @@ class Mirror:
     def settled(self) -> None:
         """Records that the last commit is in PostgreSQL and in SQLite."""
         self._head = RemoteHead(self._next.journal, self._next.transaction, self._next.token)
+        self._settled_at = monotonic()
         self._doubtful.clear()
         self._tried.clear()
 
