@@ -14,7 +14,7 @@ JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-engines test-field test-deep lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds quality-methods bench-core bench-metrics bench-forest bench-svm bench-graph bench-storm bench bench-service bench-spark bench-page bench-logs bench-sources bench-postgres bench-capacity bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-together quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
+.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-engines test-field test-deep lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds quality-methods bench-core bench-metrics bench-forest bench-svm bench-graph bench-storm bench bench-service bench-spark bench-page bench-logs bench-sources bench-postgres bench-capacity bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-together quality-log-rates quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -176,6 +176,9 @@ quality-words: $(VENV)/.installed $(VENV)/.tested ## compare the sentences of 10
 
 quality-together: $(VENV)/.installed ## measure faults of hosts that only several metrics show together
 	$(BIN)/python benches/together.py
+
+quality-log-rates: $(VENV)/.installed $(VENV)/.tested ## measure the rates of single log templates: false alarms, and faults that are found
+	$(BIN)/python benches/log_rates.py
 
 quality-log-evidence: $(VENV)/.installed $(VENV)/.tested ## check the log evidence of a saturated database in 50 seeds
 	$(BIN)/python benches/log_evidence.py

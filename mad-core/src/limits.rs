@@ -24,6 +24,10 @@ pub const MAX_BODY_SAMPLES: usize = 200_000;
 pub const REJECTED_SAMPLES: usize = 5;
 /// Most templates of log lines that can be kept.
 const MAX_LOG_TEMPLATES: usize = 65_536;
+/// Most templates of one service whose lines are judged. A row marks at most 64 flagged signals.
+const MAX_LOG_RATES: usize = 60;
+/// The one limit that may be 0.
+const LOG_RATES: &str = "limits.service_log_rates";
 /// Services of which rejected records are counted.
 pub const REJECTED_SERVICES: usize = 200;
 
@@ -90,6 +94,9 @@ pub struct Limits {
     /// Templates of the error lines of one service, and as many of its other lines, that the
     /// pipeline keeps, at most 65,536. Lines of further kinds share the template `<*>`. Default 64.
     pub service_log_templates: usize,
+    /// Templates of one service whose numbers of lines are judged, each as a series, at most 60: those
+    /// with most lines. Default 0: none.
+    pub service_log_rates: usize,
 }
 
 impl Default for Limits {
@@ -115,6 +122,7 @@ impl Default for Limits {
             sort_records: 5_000_000,
             log_templates: 4096,
             service_log_templates: 64,
+            service_log_rates: 0,
         }
     }
 }
@@ -125,10 +133,12 @@ impl Limits {
     /// # Errors
     ///
     /// A limit of zero, one beyond what fits in memory on any machine (2^32 records), or more than
-    /// 65,536 templates of log lines.
+    /// 65,536 templates of log lines or 60 judged ones of a service.
     pub fn validate(&self) -> Result<()> {
         for (field, value) in self.fields() {
-            if !(1..=(u32::MAX as usize)).contains(&value) {
+            // no template is judged by default
+            let least = usize::from(field != LOG_RATES);
+            if !(least..=(u32::MAX as usize)).contains(&value) {
                 return Err(Error::config(field, value, "an integer from 1 to 4294967295"));
             }
         }
@@ -140,11 +150,15 @@ impl Limits {
                 return Err(Error::config(field, value, "an integer from 1 to 65536"));
             }
         }
+        if self.service_log_rates > MAX_LOG_RATES {
+            let value = self.service_log_rates;
+            return Err(Error::config(LOG_RATES, value, "an integer from 0 to 60"));
+        }
         Ok(())
     }
 
     /// The paths of all fields with their values.
-    pub(crate) fn fields(&self) -> [(&'static str, usize); 20] {
+    pub(crate) fn fields(&self) -> [(&'static str, usize); 21] {
         [
             ("limits.entities", self.entities),
             ("limits.series", self.series),
@@ -166,6 +180,7 @@ impl Limits {
             ("limits.sort_records", self.sort_records),
             ("limits.log_templates", self.log_templates),
             ("limits.service_log_templates", self.service_log_templates),
+            (LOG_RATES, self.service_log_rates),
         ]
     }
 }

@@ -19,6 +19,10 @@ _COMPONENTS = {"log_errors": "log", "log_warnings": "log", "missing_spans": "tra
 """The components of metrics that are counted of other telemetry."""
 
 
+def _component_of(metric: str) -> str:
+    return "log" if metric.startswith("log_lines: ") else _COMPONENTS.get(metric, "metric")
+
+
 @dataclass(frozen=True)
 class _Flagged:
     """A flagged value."""
@@ -136,7 +140,7 @@ def _rows(table: _core.Table, resource: str, feature: str) -> Iterator[_Flagged]
     columns = [table[name] for name in (*names, *more)]
     for row in np.flatnonzero(table["is_anomaly"]).tolist():
         at, service, place, name, value, *rest = (column[row] for column in columns)
-        component = "request" if feature == "signal" else _COMPONENTS.get(name, "metric")
+        component = "request" if feature == "signal" else _component_of(name)
         yield _Flagged(at, service, place, component, name, value, *rest)
 
 

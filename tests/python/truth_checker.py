@@ -234,7 +234,8 @@ class Checker:
         low, high = np.quantile(before, [0.01, 0.99])
         # a share is estimated with a prior; a level may have left its past slowly
         slack = 0.02 if signal.endswith(("rate", "share")) else 0.06 * abs(float(np.median(before)))
-        slack = max(slack, 1.0) if signal in _COUNTS else slack
+        is_count = signal in _COUNTS or signal.startswith("log_lines: ")
+        slack = max(slack, 1.0) if is_count else slack
         if not low - slack - number.within <= number.value <= high + slack + number.within:
             self.wrong(f"usual {text} of {signal}: before it was {low:.4g} to {high:.4g}")
 

@@ -356,6 +356,17 @@ def alike(of: Checker, match: re.Match[str]) -> None:
         of.wrong(f"they are {len(subsets(of, match))}")
 
 
+def logged(of: Checker, match: re.Match[str]) -> None:
+    """The lines of a template and the usual ones are those of its peak."""
+    peak = of.peaks_of(of.of).get(f"log_lines: {match['template']}")
+    if peak is None:
+        of.wrong(f"no lines {match['template']} are a peak of {' '.join(of.of)}")
+        return
+    for name, said in (("value", match["times"]), ("usual", match["usual"])):
+        if not quantity(said, "log_lines").is_close(peak[name]):
+            of.wrong(f"{said} is not the {name} {peak[name]}")
+
+
 def any_number(of: Checker, match: re.Match[str]) -> None:
     """Each value with a unit is a peak, a usual value or the share of failed requests of the
     culprit, and each time is a start or that of a change."""

@@ -83,4 +83,5 @@ def clock(text: str, near: np.datetime64) -> np.datetime64:
 
 def signal_of(name: str) -> str:
     """The signal with a name in a text; metrics keep their names."""
-    return SIGNALS.get(name, name)
+    lines = re.fullmatch(r"number of lines `(.+)`", name)
+    return f"log_lines: {lines[1]}" if lines else SIGNALS.get(name, name)

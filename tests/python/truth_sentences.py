@@ -125,7 +125,14 @@ RULES: dict[str, list[Rule]] = {
         ),
         (r"[\d,]+ more entities followed\.", forms.fine),
     ],
-    "likely_causes": [(r".+\.", forms.any_number)],
+    "likely_causes": [
+        (
+            r".+: `(?P<template>.+)` was logged (?P<times>[\d,]+) times? in one (?:minute|step)"
+            rf" \(usual (?P<usual>{NUMBER})\)\.",
+            forms.logged,
+        ),
+        (r".+\.", forms.any_number),
+    ],
     "recommended_actions": [(r".+\.", forms.any_number)],
     "checks": [
         (

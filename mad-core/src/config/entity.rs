@@ -2,7 +2,7 @@
 
 use super::overrides::set;
 use super::{GuardConfig, Override, PipelineConfig, ScoreConfig, SeriesKind, SloConfig};
-use crate::series::{Direction, Entity, NETWORK_GAP, counts};
+use crate::series::{Direction, Entity, NETWORK_GAP, PRICE_OF_TEMPLATE, counts, log_template_of};
 
 /// The settings of one entity: the general settings with the overrides that match it.
 ///
@@ -145,7 +145,12 @@ impl EntitySettings {
         let mut settings = self.all;
         if counts(name) {
             settings.kind = Some(SeriesKind::Count);
-            settings.direction = Some(Direction::Up);
+            // a template that stops is news, while fewer errors are none
+            let is_template = log_template_of(name).is_some();
+            settings.direction = Some(if is_template { Direction::Both } else { Direction::Up });
+            if is_template {
+                settings.threshold = rarer(settings.threshold);
+            }
         }
         if name == NETWORK_GAP {
             settings.kind = Some(SeriesKind::Latency);
@@ -165,6 +170,12 @@ impl EntitySettings {
     pub fn is_special(&self) -> bool {
         !self.overrides.is_empty()
     }
+}
+
+/// The threshold of a score that is rarer by [`PRICE_OF_TEMPLATE`].
+fn rarer(threshold: f64) -> f64 {
+    let neg_log10_p = 4.0 * threshold / (1.0 - threshold) + PRICE_OF_TEMPLATE;
+    neg_log10_p / (neg_log10_p + 4.0)
 }
 
 impl PipelineConfig {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scores::Scores;
 use super::truth::TruthIncident;
-use crate::series::{LOG_ERRORS, LOG_WARNINGS, MISSING_SPANS};
+use crate::series::{MISSING_SPANS, counts_lines};
 use crate::time::Timestamp;
 
 /// The kind of telemetry that a judged value is about.
@@ -38,7 +38,7 @@ impl JudgedKind {
     /// ```
     pub fn of_metric(metric: &str) -> Self {
         match metric {
-            LOG_ERRORS | LOG_WARNINGS => Self::Log,
+            metric if counts_lines(metric) => Self::Log,
             MISSING_SPANS => Self::Trace,
             _ => Self::Metric,
         }

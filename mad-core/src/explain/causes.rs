@@ -1,11 +1,13 @@
 //! Likely causes and recommended actions by the pattern of flagged signals.
 
+use std::time::Duration;
+
 use super::messages::{self, action, cause, cause_status};
 use super::phrase::Phrase;
 use super::phrases::{against, against_errors, change, failing, is_complete, peaks, usual_of};
 use super::rules::Facts;
 use super::words::{
-    count, date_clock, milliseconds, named, number, one_line, percent, value_phrase,
+    count, date_clock, milliseconds, named, number, one_line, percent, quoted, value_phrase,
 };
 use crate::config::Symptom;
 use crate::culprit::{Culprit, Evidence, Ranking};
@@ -13,6 +15,7 @@ use crate::history::FlaggedSignal;
 use crate::incident::{Incident, Peak};
 use crate::series::{
     CALLS_TO, Entity, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal, counts_lines,
+    log_template_of,
 };
 use crate::telemetry::Status;
 
@@ -61,6 +64,10 @@ pub(super) struct Pattern {
     silence: Option<Peak>,
     /// Error or warning lines.
     lines: Option<Peak>,
+    /// The lines of one template of the log, and the template.
+    template: Option<(Peak, String)>,
+    /// The length of a step: `minute`.
+    step: Phrase,
     /// What to look at in the service of the first culprit, if that is another one.
     culprit: Option<Phrase>,
 }
@@ -154,7 +161,16 @@ impl Pattern {
                 Some((one_line(callee), of_metric(&|name| name == NETWORK_GAP)?))
             }),
             silence: of_metric(&|name| name == SILENCE),
-            lines: of_metric(&counts_lines),
+            lines: of_metric(&|name| counts_lines(name) && log_template_of(name).is_none()),
+            template: of_metric(&|name| log_template_of(name).is_some()).and_then(|peak| {
+                let template = quoted(log_template_of(peak.signal.signal.as_str())?);
+                Some((peak, template))
+            }),
+            step: if incident.step == Duration::from_secs(60) {
+                messages::time::minute()
+            } else {
+                messages::time::step()
+            },
             culprit: ranking.and_then(|ranking| culprit_action(ranking, incident)),
             peaks: all,
             entity,
@@ -258,6 +274,13 @@ impl Pattern {
         if let Some(lines) = &self.lines {
             out.push(cause::log(service, change(lines)));
         }
+        if let Some((peak, template)) = &self.template {
+            let times = messages::count::time(count(peak.signal.value));
+            let usual = number(usual_of(peak), usize::from(usual_of(peak) < 9.95));
+            let said: fn(_, _, _, _, _) -> _ =
+                if peak.signal.z < 0.0 { cause::log_stopped } else { cause::log_repeated };
+            out.push(said(service, template.clone(), times, self.step.clone(), usual));
+        }
         if let (Some(metric), true) = (&self.metric, out.is_empty()) {
             out.push(cause::metric(service, change(metric)));
         }
@@ -282,6 +305,9 @@ impl Pattern {
                 }
                 _ => action::read_errors(service, since),
             });
+        }
+        if let Some((_, template)) = &self.template {
+            out.push(action::read_template(service, &**template, since));
         }
         if self.refused.is_some() {
             out.push(action::group_refused(named(&self.entity)));

@@ -10,7 +10,9 @@ use super::words::{
 use crate::config::{EntitySettings, GuardConfig, SignalSettings};
 use crate::guard::{EntityMaturity, Reason};
 use crate::history::Decision;
-use crate::series::{Direction, Entity, Signal, SignalKind, SignalName};
+use crate::series::{
+    Direction, Entity, LOG_LINES_WARM_UP, Signal, SignalKind, SignalName, log_template_of,
+};
 use crate::time::{MINUTE, Timestamp};
 
 /// A question about one row or point. Unknown parts are left out of the answer.
@@ -179,12 +181,17 @@ fn warming_up(why: &Why<'_>, guard: Option<&GuardConfig>) -> String {
     let (Some(guard), Some(maturity)) = (guard, why.maturity) else {
         return "warming up (guard.warm_up_minutes)".to_owned();
     };
+    let points = plural(maturity.points as f64, "point");
+    if why.metric.is_some_and(|metric| log_template_of(metric).is_some()) {
+        let until = date_clock(maturity.first.plus(LOG_LINES_WARM_UP), why.step);
+        return format!("warming up until {until}; {points} so far");
+    }
     let length = (guard.warm_up_minutes * MINUTE as f64) as i64;
     format!(
         "warming up until {} (guard.warm_up_minutes is {}); {} so far",
         date_clock(maturity.first.plus(length), why.step),
         number(guard.warm_up_minutes, 2),
-        plural(maturity.points as f64, "point"),
+        points,
     )
 }
 

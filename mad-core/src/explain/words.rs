@@ -11,7 +11,7 @@ use crate::guard::Reason;
 use crate::history::FlaggedSignal;
 use crate::series::{
     Entity, LOG_ERRORS, LOG_NEW_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE, Signal,
-    SignalName,
+    SignalName, log_template_of,
 };
 use crate::time::{SECOND, Timestamp};
 
@@ -127,7 +127,10 @@ pub(super) fn signal_phrase(signal: &SignalName) -> Phrase {
             MISSING_SPANS => messages::signal::missing_spans(),
             NETWORK_GAP => messages::signal::network_gap(),
             SILENCE => messages::signal::silence(),
-            name => one_line(name).into(),
+            name => match log_template_of(name) {
+                Some(template) => messages::signal::log_lines(quoted(template)),
+                None => one_line(name).into(),
+            },
         },
     }
 }

@@ -155,7 +155,7 @@ impl FeatureBuilder {
                 config.step_nanos(),
                 config,
                 limits,
-                LogMemory::new(limits.service_log_templates),
+                LogMemory::new(limits.service_log_templates, limits.service_log_rates),
             ),
             forms: FormReader::default(),
         })

@@ -73,18 +73,23 @@ impl Form {
 /// on the order of the lines, and kept forms are counted in full.
 type Forms = BTreeMap<u64, Form>;
 
-fn add(forms: &mut Forms, key: u64, line: &ReadLine, number: Option<i32>, at: Timestamp) {
+///
+/// Returns whether lines are left out by now.
+fn add(forms: &mut Forms, key: u64, line: &ReadLine, number: Option<i32>, at: Timestamp) -> bool {
     if let Some(known) = forms.get_mut(&key) {
-        return known.add(&line.text, at);
+        known.add(&line.text, at);
+        return false;
     }
-    if forms.len() >= MOST_FORMS {
+    let is_full = forms.len() >= MOST_FORMS;
+    if is_full {
         if forms.last_key_value().is_none_or(|(last, _)| *last < key) {
-            return;
+            return true;
         }
         forms.pop_last();
     }
     let form = forms.entry(key).or_insert_with(|| Form::new(line.text.clone(), number));
     form.add(&line.text, at);
+    is_full
 }
 
 /// The forms of the lines of one service in one step, by level.
@@ -93,24 +98,34 @@ pub(super) struct StepForms {
     errors: Forms,
     numbers: Forms,
     others: Forms,
+    /// Whether lines were left out: of errors, of numeric levels and of other levels.
+    #[serde(default)]
+    left_out: [bool; 3],
 }
 
 impl StepForms {
     /// Counts a line.
     pub fn add(&mut self, line: &ReadLine, at: Timestamp) {
+        let [errors, numbers, others] = &mut self.left_out;
         match line.level {
             WrittenLevel::Named(LogLevel::Error) => {
-                add(&mut self.errors, line.form, line, None, at);
+                *errors |= add(&mut self.errors, line.form, line, None, at);
             }
             WrittenLevel::Number(number) => {
                 // lines of one form and several levels stay separate until the scale is known
                 let key = line.form ^ (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                add(&mut self.numbers, key, line, Some(number), at);
+                *numbers |= add(&mut self.numbers, key, line, Some(number), at);
             }
             WrittenLevel::Named(_) | WrittenLevel::Unknown => {
-                add(&mut self.others, line.form, line, None, at);
+                *others |= add(&mut self.others, line.form, line, None, at);
             }
         }
+    }
+
+    /// Whether error lines, and whether other lines, were left out.
+    pub const fn left_out(&self) -> [bool; 2] {
+        let [errors, numbers, others] = self.left_out;
+        [errors || numbers, others || numbers]
     }
 
     /// The forms of error lines and those of all other lines, in the order of their hashes. Numbers

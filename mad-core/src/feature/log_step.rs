@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::event_time_window::{Accumulator, ClosedStep, FeatureSink};
 use super::log_forms::{ReadLine, StepForms};
+use super::log_rates::has_room;
 use super::row_buffer::RowKind;
-use super::service_logs::{NewErrors, ServiceLogs};
+use super::service_logs::{NewErrors, RateRules, ServiceLogs};
 use super::window_clock::Timed;
 use crate::series::{EntityId, LOG_ERRORS, LOG_NEW_ERRORS, LOG_WARNINGS, Sample};
 use crate::telemetry::{LevelNumbers, LogLevel, WrittenLevel};
@@ -57,8 +58,10 @@ pub(super) struct LogMemory {
     pub services: BTreeMap<EntityId, LogCursor>,
     /// The templates of each service.
     pub templates: BTreeMap<EntityId, Box<ServiceLogs>>,
-    /// Most templates of one service.
+    /// Most templates of one service, and most that are counted as signals.
     max_templates: usize,
+    #[serde(default)]
+    max_rates: usize,
     /// Time of the first line of any service.
     first: Option<Timestamp>,
     pub lines: u64,
@@ -67,9 +70,10 @@ pub(super) struct LogMemory {
 }
 
 impl LogMemory {
-    /// No lines yet; at most `max_templates` templates of a service are kept.
-    pub fn new(max_templates: usize) -> Self {
-        Self { max_templates, ..Self::default() }
+    /// No lines yet; at most `max_templates` templates of a service are kept, and `max_rates` of them
+    /// are counted as signals.
+    pub fn new(max_templates: usize, max_rates: usize) -> Self {
+        Self { max_templates, max_rates, ..Self::default() }
     }
 }
 
@@ -112,7 +116,7 @@ impl Accumulator for LogStep {
     }
 
     fn close(&mut self, closed: ClosedStep, memory: &mut LogMemory, sink: &mut FeatureSink<'_>) {
-        let ClosedStep { at, step, .. } = closed;
+        let ClosedStep { at, step, whole } = closed;
         let mut services: Vec<(EntityId, Lines)> =
             std::mem::take(&mut self.services).into_iter().collect();
         services.sort_by_key(|(entity, _)| sink.entities.get(*entity));
@@ -135,11 +139,23 @@ impl Accumulator for LogStep {
             let max_templates = memory.max_templates;
             let fresh = || Box::new(ServiceLogs::new(since, at, step, max_templates));
             let templates = memory.templates.entry(entity).or_insert_with(fresh);
+            // the number of lines in a part of a step is no evidence
+            let left_out = lines.forms.left_out();
+            let rules = RateRules { most: memory.max_rates, left_out };
+            let rules =
+                Some(rules).filter(|rules| rules.most > 0 && whole && has_room(sink.series));
             let forms = std::mem::take(&mut lines.forms).by_level(&cursor.numbers);
             // a service whose counts are beyond the limits is not judged, and learns nothing
             let is_judged = sink.series.id(entity, LOG_ERRORS, sink.entities).is_some();
-            let new = if is_judged { templates.learn(at, forms) } else { NewErrors::default() };
+            let (new, rates) =
+                if is_judged { templates.learn(at, forms, rules) } else { Default::default() };
             memory.overflowed += count(at, step, entity, (&lines, new), sink);
+            for (name, count) in rates {
+                if let Some(series) = sink.series.id(entity, &name, sink.entities) {
+                    let sample = Sample { value: count as f64, n: 1 };
+                    sink.rows.add_sample(RowKind::Logs, entity, at, step, (series, sample, 0));
+                }
+            }
         }
     }
 }

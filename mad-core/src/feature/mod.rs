@@ -5,6 +5,7 @@ mod clock_watch;
 mod event_time_window;
 mod feature_builder;
 mod log_forms;
+mod log_rates;
 mod log_step;
 mod metric_points;
 mod point;

@@ -1,13 +1,14 @@
 //! The log templates of one service with their lines in the recent steps and before them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::log_forms::Form;
+use super::log_rates::{LogRates, NEWEST, Recent, StepFacts, TemplateKey};
 use crate::logs::{LogChange, LogTemplates};
 use crate::telemetry::LogLevel;
-use crate::time::{MINUTE, SECOND, Timestamp};
+use crate::time::{HOUR, MINUTE, SECOND, Timestamp};
 
 /// Steps whose lines are kept one by one. Older ones are summed up.
 const RECENT_STEPS: usize = 120;
@@ -16,6 +17,8 @@ const NEW_FOR: i64 = 10 * MINUTE;
 /// Time within which lines of a new error template raise an alarm, nanoseconds, and how many.
 const BURST: i64 = 30 * SECOND;
 const BURST_LINES: usize = 5;
+/// Time after its first line in which a template may be part of a release, nanoseconds.
+const YOUNG_FOR: i64 = HOUR;
 
 /// The lines of one template before the recent steps, and its first ones.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ struct TemplateCounts {
     known: BTreeMap<u32, Known>,
     /// The recent steps with lines, oldest first.
     steps: VecDeque<StepLines>,
+    /// The templates that others were merged into with the newest step.
+    #[serde(skip)]
+    grown: BTreeSet<u32>,
 }
 
 /// The lines of one template in a step: how many, and the earliest times.
@@ -56,10 +62,19 @@ pub(super) struct NewErrors {
     pub burst: u64,
 }
 
+/// How the templates of a service are counted in a step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RateRules {
+    /// Most templates of a service.
+    pub most: usize,
+    /// Whether error lines, and whether other lines, were left out.
+    pub left_out: [bool; 2],
+}
+
 impl TemplateCounts {
     fn new(max_templates: usize) -> Self {
         let templates = LogTemplates::new(max_templates).forgetting_oldest();
-        Self { templates, known: BTreeMap::new(), steps: VecDeque::new() }
+        Self { templates, known: BTreeMap::new(), steps: VecDeque::new(), grown: BTreeSet::new() }
     }
 
     /// Learns the forms of a step; returns the lines of each template.
@@ -104,7 +119,8 @@ impl TemplateCounts {
 
     /// Joins the counts of templates that were merged, and forgets those that are gone.
     fn follow_merges(&mut self) {
-        let Self { templates, known, .. } = self;
+        let Self { templates, known, grown, .. } = self;
+        grown.clear();
         let is_live = |id: u32| templates.live_id(id) == Some(id);
         if known.keys().all(|id| is_live(*id)) {
             return;
@@ -114,6 +130,7 @@ impl TemplateCounts {
         *known = stay;
         for (id, old) in gone {
             let Some(id) = templates.live_id(id) else { continue };
+            grown.insert(id);
             match known.get_mut(&id) {
                 Some(into) => {
                     into.first = into.first.min(old.first);
@@ -156,6 +173,33 @@ impl TemplateCounts {
         found
     }
 
+    /// The lines of each template in the recent steps. The template of all other lines is left out.
+    fn recent(&self) -> BTreeMap<u32, Recent> {
+        let mut out: BTreeMap<u32, Recent> = BTreeMap::new();
+        let older = self.steps.len().saturating_sub(NEWEST);
+        for (place, step) in self.steps.iter().enumerate() {
+            for (id, lines) in &step.lines {
+                let id = self.templates.live_id(*id).unwrap_or_default();
+                let of = out.entry(id).or_default();
+                of.lines += lines;
+                of.steps += 1;
+                of.newest += if place < older { 0 } else { *lines };
+            }
+        }
+        out.remove(&0);
+        out
+    }
+
+    /// The mean number of lines of a template in the recent steps.
+    fn mean(&self, id: u32) -> f64 {
+        let of = |step: &StepLines| -> u64 {
+            let same = |one: &&(u32, u64)| self.templates.live_id(one.0) == Some(id);
+            step.lines.iter().filter(same).map(|(_, lines)| lines).sum()
+        };
+        let lines: u64 = self.steps.iter().map(of).sum();
+        lines as f64 / self.steps.len().max(1) as f64
+    }
+
     /// The lines of each template from `from` to `to`, and before.
     fn split(&self, from: Timestamp, to: Timestamp) -> BTreeMap<u32, (u64, u64)> {
         let mut out: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
@@ -183,24 +227,81 @@ pub(crate) struct ServiceLogs {
     step: i64,
     errors: TemplateCounts,
     others: TemplateCounts,
+    /// The templates whose lines are counted as signals.
+    #[serde(default)]
+    rates: LogRates,
 }
 
 impl ServiceLogs {
     /// No lines yet. `since` is the time of the first line of any service.
     pub fn new(since: Timestamp, first_step: Timestamp, step: i64, max_templates: usize) -> Self {
         let counts = || TemplateCounts::new(max_templates);
-        Self { since, first_step, step, errors: counts(), others: counts() }
+        Self {
+            since,
+            first_step,
+            step,
+            errors: counts(),
+            others: counts(),
+            rates: LogRates::default(),
+        }
     }
 
-    /// Learns the forms of a step; returns the lines of new error templates.
-    pub(super) fn learn(&mut self, at: Timestamp, [errors, others]: [Vec<Form>; 2]) -> NewErrors {
+    /// Learns the forms of a step; returns the lines of new error templates, and those of the templates
+    /// that are counted as signals, by the name of the signal. Without `rules` none are.
+    pub(super) fn learn(
+        &mut self,
+        at: Timestamp,
+        [errors, others]: [Vec<Form>; 2],
+        rules: Option<RateRules>,
+    ) -> (NewErrors, Vec<(Box<str>, u64)>) {
         // an error whose text other levels have had is no new one
         let templates = &mut self.others.templates;
         let known: Vec<bool> =
             errors.iter().map(|form| templates.has_form_of(form.least.as_bytes())).collect();
-        self.others.learn(at, others, &[], self.since);
+        let other_lines = self.others.learn(at, others, &[], self.since);
         let seen = self.errors.learn(at, errors, &known, self.since);
-        self.errors.new_errors(at, self.since, &seen)
+        let new = self.errors.new_errors(at, self.since, &seen);
+        let rates = rules.map(|rules| self.count_rates(at, (&seen, &other_lines), rules));
+        (new, rates.unwrap_or_default())
+    }
+
+    /// Chooses the templates whose lines are counted, if it is time, and counts those of a step.
+    fn count_rates(
+        &mut self,
+        at: Timestamp,
+        (errors, others): (&Seen, &Seen),
+        rules: RateRules,
+    ) -> Vec<(Box<str>, u64)> {
+        let Self { since, errors: of_errors, others: of_others, rates, .. } = self;
+        let of = |is_error: bool| if is_error { &*of_errors } else { &*of_others };
+        if !(rates.is_empty() || of_errors.grown.is_empty() && of_others.grown.is_empty()) {
+            let grown = [true, false]
+                .into_iter()
+                .flat_map(|is_error| of(is_error).grown.iter().map(move |id| (is_error, *id)));
+            let live =
+                |(is_error, id): TemplateKey| Some((is_error, of(is_error).templates.live_id(id)?));
+            rates.follow_merges(live, &grown.collect(), |(is_error, id)| of(is_error).mean(id));
+        }
+        let steps = of_others.steps.len();
+        if rates.is_due(steps) {
+            let recent = [true, false].into_iter().flat_map(|is_error| {
+                of(is_error).recent().into_iter().map(move |(id, one)| ((is_error, id), one))
+            });
+            let text = |(is_error, id): TemplateKey| of(is_error).templates.text(id);
+            rates.choose(&recent.collect(), (steps, rules.most), text);
+        }
+        let mut seen: BTreeMap<TemplateKey, u64> = BTreeMap::new();
+        for (is_error, lines) in [(true, errors), (false, others)] {
+            seen.extend(lines.iter().map(|(id, (lines, _))| ((is_error, *id), *lines)));
+        }
+        let is_young = |id: &u32| {
+            let first = of_others.known.get(id).map(|known| known.first);
+            first
+                .is_some_and(|first| at.since(first) < YOUNG_FOR && first.since(*since) > YOUNG_FOR)
+        };
+        let young = others.iter().filter(|(id, _)| is_young(id) && !rates.has((false, **id)));
+        let young: u64 = young.map(|(_, (lines, _))| lines).sum();
+        rates.count(&StepFacts { seen: &seen, young, left_out: rules.left_out })
     }
 
     /// The template whose lines changed most from `from` to `to` against the time before: an error

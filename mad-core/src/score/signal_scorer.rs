@@ -187,6 +187,11 @@ impl SignalScorer {
         }
     }
 
+    /// The value that is expected at a time; NaN while nothing is known.
+    pub(crate) fn expected(&self, at: Timestamp, sample: Sample) -> f64 {
+        self.judge_alone(at, sample).score.expected
+    }
+
     /// The second step: the rows before it.
     pub(super) fn combine_rows(&self, sample: Sample, scores: &mut SignalScores) {
         if Views::of(self.kind).combines_rows {

@@ -16,8 +16,8 @@ pub use kind::{Direction, Sample, SignalKind};
 pub(crate) use name_hash::NameHash;
 pub use series_table::{SeriesId, SeriesName, SeriesTable};
 pub use signal::{
-    CALLS_TO, LOG_ERRORS, LOG_NEW_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP, SILENCE,
-    Signal, SignalName, counts_lines,
+    CALLS_TO, LOG_ERRORS, LOG_LINES, LOG_NEW_ERRORS, LOG_WARNINGS, MISSING_SPANS, NETWORK_GAP,
+    SILENCE, Signal, SignalName, counts_lines, log_template_of,
 };
-pub(crate) use signal::{counts, is_made_here};
+pub(crate) use signal::{LOG_LINES_WARM_UP, PRICE_OF_TEMPLATE, counts, is_made_here};
 pub use signal_id::SignalId;

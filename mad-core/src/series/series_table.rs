@@ -151,6 +151,11 @@ impl SeriesTable {
         self.series.get(id.index())?.as_ref()
     }
 
+    /// Most series.
+    pub(crate) const fn cap(&self) -> usize {
+        self.cap
+    }
+
     /// Number of series.
     pub fn len(&self) -> usize {
         self.order.len()

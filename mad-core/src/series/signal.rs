@@ -15,6 +15,15 @@ pub const NETWORK_GAP: &str = "network_gap_ms";
 pub const CALLS_TO: &str = "-> ";
 /// Signal: number of error lines of a service in a step.
 pub const LOG_ERRORS: &str = "log_errors";
+/// Signal: number of lines of one log template of a service in a step. The text of the template follows
+/// this beginning of the name.
+pub const LOG_LINES: &str = "log_lines: ";
+/// Time from which on the lines of a log template are judged, nanoseconds. A day shows whether it has
+/// bursts, and how it follows the time of day.
+pub(crate) const LOG_LINES_WARM_UP: i64 = 24 * crate::time::HOUR;
+/// What looking at the lines of one template costs, in decades: 16 templates of a service have a tenth of
+/// the false alarms of its log.
+pub(crate) const PRICE_OF_TEMPLATE: f64 = 2.204_119_982_655_924_6;
 /// Signal: time without requests of an entity that usually has some, s.
 pub const SILENCE: &str = "silence";
 /// Signal: number of lines of new error templates of a service in a step, where one of them came five
@@ -160,6 +169,21 @@ impl SignalName {
 /// Whether the signal of this name counts log lines.
 pub fn counts_lines(signal: &str) -> bool {
     matches!(signal, LOG_ERRORS | LOG_NEW_ERRORS | LOG_WARNINGS)
+        || log_template_of(signal).is_some()
+}
+
+/// The text of the log template whose lines the signal of this name counts.
+///
+/// # Examples
+///
+/// ```
+/// use mad_core::series::log_template_of;
+///
+/// assert_eq!(log_template_of("log_lines: payment settled <*>"), Some("payment settled <*>"));
+/// assert_eq!(log_template_of("log_errors"), None);
+/// ```
+pub fn log_template_of(signal: &str) -> Option<&str> {
+    signal.strip_prefix(LOG_LINES)
 }
 
 /// Whether the metric of this name counts log lines or missing spans.

@@ -8,6 +8,7 @@ mod common;
 mod clocks;
 mod features;
 mod graph;
+mod log_rates;
 mod log_templates;
 mod logs;
 #[cfg(feature = "simulate")]

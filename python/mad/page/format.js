@@ -51,12 +51,16 @@ export function quantity(value, unit) {
 
 /** The unit of a signal by its name. */
 export function unitOf(name) {
+  if (name.startsWith(LINES)) return "";
   if (name.endsWith("_ms")) return "ms";
   return name.endsWith("_rate") || name.endsWith("_share") ? "share" : "";
 }
 
 /** A text with a capital letter at its start. */
 export const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** The beginning of the signals that count the lines of a log template. */
+const LINES = "log_lines: ";
 
 /** `median latency` for `p50_latency_ms`; a metric keeps its name. */
 export function signalName(name) {
@@ -75,7 +79,8 @@ export function signalName(name) {
     log_new_errors: "number of lines of new error templates",
     silence: "silence",
   };
-  return known[name] ?? visible(name);
+  const template = name.startsWith(LINES) ? name.slice(LINES.length) : null;
+  return known[name] ?? (template === null ? visible(name) : `number of lines ${visible(template)}`);
 }
 
 const two = (value) => String(value).padStart(2, "0");

@@ -17,6 +17,8 @@ MARKS = {"Critical": "▲", "Warning": "◆", "Info": "●"}
 
 LATENCY, SHARE = "p95_latency_ms", "error_rate"
 """Signals whose units serve for other values in milliseconds and for other shares."""
+LOG_LINES = "log_lines: "
+"""The beginning of the signals that count the lines of one log template."""
 _COUNTS = ("req_count", "log_errors", "log_warnings", "missing_spans")
 
 _STATES = {
@@ -81,7 +83,7 @@ def of_metric(name: str) -> str:
 
 def unit_of(signal: str) -> str:
     """The kind of axis of a signal: `ms`, `share`, `count`, or empty for any other number."""
-    if signal in _COUNTS:
+    if signal in _COUNTS or signal.startswith(LOG_LINES):
         return "count"
     if signal.endswith("_ms"):
         return "ms"

@@ -18,6 +18,8 @@ super::declare::groups! {
         silence(service, length) "{service} is down or cannot be reached, its callers stopped calling, or its telemetry is lost: no request for {length}.";
         network(service, callee, change) "The network between {service} and {callee}, a queue or a connection pool: {change}.";
         log(service, change) "A fault that {service} reports in its log: {change}.";
+        log_stopped(service, template, times, step, usual) "A part of {service} that no longer runs or no longer gets that far: `{template}` was logged {times} in one {step} (usual {usual}).";
+        log_repeated(service, template, times, step, usual) "Retries, a loop, or more of what {service} reports with this line: `{template}` was logged {times} in one {step} (usual {usual}).";
         metric(service, change) "A change in the load, release, configuration or dependencies of {service}: {change}.";
     }
     cause_status {
@@ -41,6 +43,7 @@ super::declare::groups! {
         start(entity, since) "Start with {entity}, anomalous since {since}: read its log, and check its releases, saturation and dependencies.";
         read_errors(service, since) "Read the errors that {service} logged from {since} on.";
         read_warnings(service, since) "Read the warnings that {service} logged from {since} on.";
+        read_template(service, template, since) "Read what {service} logged around `{template}` from {since} on.";
         group_refused(entity) "Group the refused requests of {entity} by client, version and address: one client, or all.";
         follow_trace(entity) "Follow a slow trace of {entity} to see where its time goes.";
         check_network(service, callee) "Check the network, the connection pools and the queues between {service} and {callee}.";

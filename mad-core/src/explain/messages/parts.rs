@@ -26,6 +26,7 @@ super::declare::groups! {
         minute(n) ["{n} minute"] "{n} minutes";
         step(n) ["{n} step"] "{n} steps";
         line(n) ["{n} line"] "{n} lines";
+        time(n) ["{n} time"] "{n} times";
         error_line(n) ["{n} error line"] "{n} error lines";
         no_line() "no line";
         no_error_line() "no error line";
@@ -44,6 +45,7 @@ super::declare::groups! {
         log_errors() "number of error lines";
         log_new_errors() "number of new error lines";
         log_warnings() "number of warning lines";
+        log_lines(template) "number of lines `{template}`";
         missing_spans() "number of missing spans";
         network_gap() "network time of calls";
         silence() "time without requests";

@@ -2,6 +2,8 @@
 
 mod explained;
 mod levels;
+mod line_memory;
+mod log_volumes;
 mod points;
 mod rules;
 mod silence;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::levels::accepted;
+use super::log_volumes::{RowPrices, Volumes};
 use super::rules::{metric_scorer, scorer_of};
 use super::{Judge, SeriesState, guardrails_of, slot};
 use crate::config::PipelineConfig;
@@ -15,7 +16,7 @@ use crate::history::{Decision, FlaggedRow, FlaggedSignal};
 use crate::incident::RowOutcome;
 use crate::pipeline::names::Names;
 use crate::score::{DriftAlarm, Score, SignalScores, new_error_scores};
-use crate::series::{LOG_NEW_ERRORS, SignalKind, SignalName};
+use crate::series::{LOG_NEW_ERRORS, SignalKind, SignalName, log_template_of};
 use crate::time::Timestamp;
 
 impl Judge {
@@ -29,17 +30,21 @@ impl Judge {
         let RowHead { at: bucket, entity, step, .. } = *row.head;
         let name = Arc::clone(names.entities.get(entity)?);
         self.learn_rules(entity, config, names);
-        // the price of looking at several points (Bonferroni)
-        let look_elsewhere = (row.samples.len() as f64).log10();
+        let prices = RowPrices::of(row, names);
+        let look_elsewhere = prices.others;
+        let volumes = self.volumes(row, &prices);
         let mut outcomes = Vec::new();
         let mut signals = Vec::with_capacity(row.samples.len());
         let mut verdict = RowVerdict::default();
         let mut points = Vec::with_capacity(row.samples.len());
         for sample in row.samples {
-            points.extend(self.judge_point(row.head, sample, look_elsewhere, config, names));
+            let volume = Volumes::without(&volumes, sample.signal);
+            let price = prices.of_signal(sample.signal);
+            points.extend(self.judge_point(row.head, sample, (price, volume), config, names));
         }
         let mut highest = self.judge_together(row.head, &mut points, look_elsewhere, config, names);
         for Judged { signal, verdict: own, alarm, .. } in points {
+            let look_elsewhere = prices.of_signal(signal.id);
             highest = highest.max(alarm.score.neg_log10_p - look_elsewhere);
             if signal.is_anomaly || alarm.verdict.is_anomaly {
                 outcomes.push(PointOutcome::new(bucket, &signal, &alarm, look_elsewhere));
@@ -94,7 +99,7 @@ impl Judge {
         &mut self,
         head: &RowHead,
         point: &SignalSample,
-        look_elsewhere: f64,
+        (look_elsewhere, volumes): (f64, Option<Volumes<'_>>),
         config: &PipelineConfig,
         names: &Names,
     ) -> Option<Judged> {
@@ -106,7 +111,9 @@ impl Judge {
         if slot.is_none() {
             // the configuration was validated when the pipeline was made
             let (scorer, total) = metric_scorer(&metric, settings.as_ref(), &config.score).ok()?;
-            *slot = Some(Box::new(SeriesState::new(scorer, total, at)));
+            let fresh = SeriesState::new(scorer, total, at);
+            let is_template = log_template_of(&metric).is_some();
+            *slot = Some(Box::new(if is_template { fresh.of_template() } else { fresh }));
         }
         let state = slot.as_mut()?;
         let sample = state.judged_sample(at, head.step, point.sample, |kind| {
@@ -121,7 +128,7 @@ impl Judge {
         };
         state.scorer.set_utc_offset(config.season.utc_offset_seconds(at));
         let scores = if is_new { new_error_scores(sample) } else { state.scorer.judge(at, sample) };
-        let SignalScores { score, alarm, drift, .. } = scores;
+        let of_lines = state.judge_lines(at, sample, volumes, &scores, is_muted);
         if is_new {
             // a later template is as new
         } else if is_muted {
@@ -133,7 +140,11 @@ impl Judge {
                 self.levels.push(accepted(entity, name, at, level));
             }
         }
-        let kind = if is_new { SignalKind::Events } else { state.scorer.kind() };
+        // the lines of a template are learnt by their number alone
+        let SignalScores { score, alarm, drift, .. } = of_lines.scores;
+        let is_event = is_new || of_lines.is_silence;
+        let kind = if is_event { SignalKind::Events } else { state.scorer.kind() };
+        let is_warm = of_lines.is_warm;
         let guardrails = guardrails_of(&self.rules, &self.guardrails, entity);
         let (settings, is_backfill) = (settings.as_ref(), self.backfill);
         let in_ms = settings.is_some_and(|own| own.in_ms);
@@ -148,11 +159,15 @@ impl Judge {
                 verdict.suppressed_by(Reason::Muted)
             } else if is_backfill {
                 verdict.suppressed_by(Reason::History)
+            } else if verdict.is_anomaly && !is_warm {
+                verdict.suppressed_by(Reason::WarmUp)
             } else {
                 verdict
             }
         };
-        let (verdict, alarmed) = (judge(&score), judge(&alarm));
+        let (verdict, mut alarmed) = (judge(&score), judge(&alarm));
+        // it is flagged, and joins incidents of others
+        alarmed.is_anomaly &= of_lines.may_open;
         let leaving = drift.map(|leaving| (judge(&leaving.score), leaving));
         let leaving = leaving.filter(|(verdict, _)| verdict.is_anomaly);
         // A point is flagged with the score that raises its alarm, so that what an incident says of

@@ -9,7 +9,7 @@ use crate::guard::Guardrails;
 use crate::pipeline::names::Names;
 use crate::score::{RunningTotal, SignalScorer, is_share};
 use crate::series::{
-    Entity, EntityId, Glob, SeriesId, SeriesName, Signal, SignalKind, is_made_here,
+    Entity, EntityId, Glob, SeriesId, SeriesName, Signal, SignalKind, is_made_here, log_template_of,
 };
 use crate::time::Timestamp;
 
@@ -205,5 +205,6 @@ pub(super) fn scorer_of(
     let scorer = SignalScorer::new(kind, &ScoreConfig { threshold, ..*config })?;
     let scorer = if is_share(metric) { scorer.share() } else { scorer };
     // More error lines or missing spans are not accepted by waiting, as errors of requests are not.
-    Ok(if is_made_here(metric) { scorer.keeping_level() } else { scorer })
+    let keeps_level = is_made_here(metric) && log_template_of(metric).is_none();
+    Ok(if keeps_level { scorer.keeping_level() } else { scorer })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Silence;
+use super::line_memory::LineMemory;
 use crate::config::{GuardConfig, ScoreConfig};
 use crate::error::Result;
 use crate::feature::{Row, RowKind};
@@ -112,6 +113,9 @@ pub(in crate::pipeline) struct SeriesState {
     pub flagged: u64,
     pub newest: Option<Decision>,
     pub cooldown: Cooldown,
+    /// The memory of the lines of a log template; `None` for other series.
+    #[serde(default)]
+    pub lines: Option<Box<LineMemory>>,
 }
 
 impl SeriesState {
@@ -125,7 +129,16 @@ impl SeriesState {
             flagged: 0,
             newest: None,
             cooldown: Cooldown::default(),
+            lines: None,
         }
+    }
+
+    /// Remembers the lines of a log template.
+    #[must_use]
+    pub fn of_template(self) -> Self {
+        // the threshold of a scorer is above 0, so that it does not fail
+        let lines = LineMemory::new(self.scorer.threshold_neg_log10_p()).ok().map(Box::new);
+        Self { lines, ..self }
     }
 
     /// The sample of a reading that is judged: the increase of a running total, else the reading. A
