@@ -44,7 +44,7 @@ fn is_written_number(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let mut groups = whole.split(',');
-    let first = groups.next().is_some_and(|first| digits(first));
+    let first = groups.next().is_some_and(digits);
     first && digits(fraction) && groups.all(|group| group.len() == 3 && digits(group))
 }
 

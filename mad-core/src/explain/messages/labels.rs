@@ -1,16 +1,21 @@
-//! Headings and names of fields of a printed explanation.
+//! Headings and names of fields of a printed explanation, and the separators of numbers.
 
 use crate::explain::message::Message;
 
-/// Declares labels: `NAME TEXT;`.
+/// Declares the labels of a group: `CONST GROUP { NAME TEXT; }`.
 macro_rules! labels {
-    ($($name:ident $text:literal;)+) => {
-        pub(super) const MESSAGES: &[Message] =
-            &[$(super::declare::single!(label $name() $text)),+];
+    ($messages:ident $group:ident { $($name:ident $text:literal;)+ }) => {
+        pub(super) const $messages: &[Message] =
+            &[$(super::declare::single!($group $name() $text)),+];
     };
 }
 
-labels! {
+labels! { NUMBERS number {
+    thousands ",";
+    decimal ".";
+}}
+
+labels! { MESSAGES label {
     culprit "Culprit";
     unclear "unclear from the evidence";
     root_cause "Root cause";
@@ -30,4 +35,4 @@ labels! {
     evidence "Evidence";
     incident "Incident";
     nothing "No incident was found, so there is nothing to explain.";
-}
+}}

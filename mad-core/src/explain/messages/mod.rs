@@ -17,13 +17,13 @@ use super::message::Message;
 
 pub(super) use causes::{action, cause, cause_status, check, hint, standout};
 pub(super) use effects::{budget, impact, severity, status};
-pub(super) use parts::{against, chance, change, count, list, number, signal, time, usual};
+pub(super) use parts::{against, chance, change, count, list, signal, time, usual};
 pub(super) use reasons::{chain, confidence, evidence, first, line, log, root, summary, why};
 
 /// The messages of all groups, in the order of catalogues.
 const GROUPS: [&[Message]; 28] = [
     list::MESSAGES,
-    number::MESSAGES,
+    labels::NUMBERS,
     time::MESSAGES,
     count::MESSAGES,
     chance::MESSAGES,

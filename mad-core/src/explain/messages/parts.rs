@@ -7,10 +7,6 @@ super::declare::groups! {
         and_the(most, last) "{most} and the {last}";
         more(count) "{count} more";
     }
-    number {
-        thousands() ",";
-        decimal() ".";
-    }
     time {
         span(start, end) "{start} to {end}";
         seconds(n) ["{n} second"] "{n} seconds";
