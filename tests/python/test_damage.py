@@ -283,7 +283,7 @@ def test_an_interrupted_recovery_loses_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for step in ("text_digest", "link", "sync_directory", "HeadFile"):
+    for step in ("save_record", "link", "sync_directory", "HeadFile"):
         with monkeypatch.context() as patch:
             patch.setattr(importlib.import_module("mad.journal.recover"), step, interrupted)
             with pytest.raises(KeyboardInterrupt):
