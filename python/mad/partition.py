@@ -123,7 +123,8 @@ def combine(plan: bytes, parts: Iterable[bytes]) -> _core.Report:
 
     Raises ValueError, and names the partitions, where a part is missing, differs from another one
     of its partition, comes from another plan or another version of mad, or where a service has rows
-    in two partitions.
+    in two partitions; with both numbers, where the parts have more or fewer records than the
+    surveys saw.
     """
     return _core.partition_combine(plan, list(parts))
 

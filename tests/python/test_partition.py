@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from fleet import fleet, same, simulated
 
@@ -146,6 +147,23 @@ def test_a_service_belongs_to_one_partition(mixed: Any) -> None:
     judged = [partition.judge(plan, str(n), requests=half) for n, half in enumerate(halves)]
     with pytest.raises(ValueError, match="all records of a service have to be in one partition"):
         partition.combine(plan, judged)
+
+
+@pytest.mark.parametrize("kind", ["requests", "metrics", "logs", "changes", "edges"])
+def test_lost_and_repeated_records_are_noticed(kind: str, mixed: Any) -> None:
+    """A shuffle that loses a record of any kind, or delivers one twice, gives no report."""
+    plan, parts = surveyed(mixed[0], 2)
+    at = next(n for n, part in enumerate(parts) if len(part[kind]))
+    whole = parts[at][kind]
+    records = sum(len(table) for part in parts for table in part.values())
+    for table, found in (
+        (whole.slice(1), records - 1),
+        (pa.concat_tables([whole.slice(0, 1), whole]), records + 1),
+    ):
+        changed = [{**part, kind: table} if n == at else part for n, part in enumerate(parts)]
+        judged = [partition.judge(plan, str(n), **part) for n, part in enumerate(changed)]
+        with pytest.raises(ValueError, match=f"from {found} records and the surveys saw {records}"):
+            partition.combine(plan, judged)
 
 
 def test_records_that_no_survey_saw_are_late(mixed: Any) -> None:

@@ -26,6 +26,7 @@ impl Pipeline {
     ///
     /// - The part of a partition is missing, or comes from another plan.
     /// - Two parts of one partition differ.
+    /// - The parts have more or fewer records than the surveys.
     /// - A service has rows in two partitions.
     /// - The bytes of a part cannot be read.
     ///
@@ -173,6 +174,14 @@ fn checked(plan: &Plan, parts: impl IntoIterator<Item = Part>) -> Result<Vec<Par
         return Err(Error::state(format!(
             "the parts of these partitions are missing: {}",
             missing.join(", ")
+        )));
+    }
+    let judged: u64 = known.values().map(|part| part.records).sum();
+    if judged != plan.records {
+        return Err(Error::state(format!(
+            "the partitions were judged from {judged} records and the surveys saw {}: survey and judge \
+             the same records, each in one partition",
+            plan.records
         )));
     }
     let mut of_service: HashMap<Arc<str>, &str> = HashMap::new();

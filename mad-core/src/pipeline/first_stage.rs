@@ -52,6 +52,8 @@ pub(super) struct FirstStage {
     steps: Vec<(Timestamp, bool)>,
     /// How many of them have begun.
     begun: usize,
+    /// Records, good and bad.
+    pub records: u64,
     rows: Vec<PartRow>,
     silences: Vec<Silence>,
     forwarded: Vec<Forwarded>,
@@ -118,6 +120,7 @@ impl Pipeline {
             steps: plan.windows.requests.steps().collect(),
             plan,
             begun: 0,
+            records: 0,
             rows: Vec::new(),
             silences: Vec::new(),
             forwarded: Vec::new(),
@@ -141,7 +144,9 @@ impl Pipeline {
         let Stage::First(stage) = std::mem::take(&mut self.stage) else {
             return Err(Error::state("only the pipeline of a partition has a part"));
         };
-        let FirstStage { plan, fingerprint, rows, silences, forwarded, seen, stray, .. } = *stage;
+        let FirstStage {
+            plan, fingerprint, rows, silences, forwarded, seen, records, stray, ..
+        } = *stage;
         if !plan.partitions().any(|name| name == partition) {
             return Err(Error::state(format!("the plan has no partition `{partition}`")));
         }
@@ -164,6 +169,7 @@ impl Pipeline {
             silences,
             forwarded: packed(&forwarded)?,
             entities: entities.collect(),
+            records,
             counters: self.counters(),
             rejections: self.rejected().clone(),
             watermark: self.watermark(),

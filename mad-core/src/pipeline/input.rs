@@ -145,6 +145,9 @@ impl Pipeline {
         update: &mut Update,
     ) -> bool {
         self.ingest.begin_record(source.position);
+        if let Stage::First(stage) = &mut self.stage {
+            stage.records += 1;
+        }
         let rejected = &mut update.rejected;
         let record = record.into();
         if let Some(at) = clock_reading(&record, source, &self.config)

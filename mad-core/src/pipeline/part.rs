@@ -32,6 +32,8 @@ pub struct Part {
     #[serde(with = "serde_bytes")]
     pub(super) forwarded: Vec<u8>,
     pub(super) entities: Vec<PartEntity>,
+    /// Records, good and bad.
+    pub(super) records: u64,
     pub(super) counters: Counters,
     pub(super) rejections: Rejections,
     pub(super) watermark: Timestamp,

@@ -20,6 +20,8 @@ pub struct Plan {
     config: PipelineConfig,
     partitions: BTreeSet<String>,
     pub(super) windows: Windows,
+    /// Records of all surveys.
+    pub(super) records: u64,
 }
 
 impl Plan {
@@ -55,7 +57,8 @@ impl Plan {
             known.push(survey);
         }
         let partitions = known.iter().map(|survey| survey.partition().to_owned()).collect();
-        Ok(Self { version: version(), config, partitions, windows })
+        let records = known.iter().map(|survey| survey.records).sum();
+        Ok(Self { version: version(), config, partitions, windows, records })
     }
 
     /// The same plan for partitions of these names, where the surveys are of other pieces of the input.

@@ -45,7 +45,8 @@ pub struct Survey {
     version: String,
     partition: String,
     pub(super) windows: Windows,
-    records: u64,
+    /// Records, good and bad.
+    pub(super) records: u64,
     has_requests: bool,
     times: Option<(Timestamp, Timestamp)>,
     plausibility: Plausibility,
