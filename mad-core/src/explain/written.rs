@@ -8,10 +8,11 @@ use super::catalogue::Catalogue;
 use super::messages;
 use super::phrase::{KEY, Phrase};
 
-/// Placeholders for names and times, of which a version `2.4` looks like a number.
-const NAMES: [&str; 18] = [
-    "callee", "caller", "change", "end", "ended", "entity", "length", "metric", "name", "place",
-    "service", "signal", "since", "start", "template", "time", "what", "when",
+/// Placeholders for names, lists of names and times: a version `2.4` looks like a number.
+const NAMES: [&str; 22] = [
+    "callee", "caller", "change", "end", "ended", "entity", "first", "last", "length", "metric",
+    "most", "name", "next", "place", "service", "signal", "since", "start", "template", "time",
+    "what", "when",
 ];
 
 /// Writes a text. A number, with a unit or without, gets the separators of the language.
@@ -189,5 +190,7 @@ mod tests {
             written(phrase, &german),
             "Roll back version 2.4 of 1,000, or send its requests to another version."
         );
+        let phrase = r#"{"message": "list.and", "most": "2.4", "last": "2.5"}"#;
+        assert_eq!(written(phrase, &german), "2.4 and 2.5");
     }
 }
