@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -16,16 +15,14 @@ from mad._core import Catalogue
 from mad.config.catalogue import in_language
 from mad.detection import formats, intake
 from mad.detection.formats import Layout
+from mad.detection.repeated import Inputs, once
 from mad.sinks import files
-from mad.sources.compressed import PIECE
 from mad.sources.files import CHUNK, InputFile
 
 _T = TypeVar("_T")
 REPORT = "report.html"
 SCORED, SCORED_METRICS, SERVICES = "scored.csv", "scored_metrics.csv", "services.csv"
 METHODS = "methods.csv"
-Inputs = Sequence[tuple[str, InputFile]]
-"""Each input with its kind."""
 
 
 class Meter(Protocol):
@@ -147,39 +144,6 @@ def detect_into(
         if stale not in outcome.paths and stale.exists():
             outcome.notes.append(f"{stale} is from an earlier run")
     return outcome
-
-
-def once(sources: Inputs) -> tuple[Inputs, list[str]]:
-    """The inputs without those that are the same file as an earlier one, or have the same content,
-    and a sentence about each of them."""
-    kept: list[tuple[str, InputFile]] = []
-    notes = []
-    contents = _contents([(kind, source) for kind, source in sources if source.size])
-    firsts: dict[Any, InputFile] = {}
-    for kind, source in sources:
-        # empty files and pipes are never the same
-        first = firsts.setdefault(contents.get(id(source), id(source)), source)
-        if first is source:
-            kept.append((kind, source))
-        elif first.name == source.name:
-            notes.append(f"{source.name} is given twice and was read once")
-        else:
-            notes.append(f"{source.name} has the same content as {first.name} and was not read")
-    return kept, notes
-
-
-def _contents(sources: Inputs) -> dict[int, Any]:
-    """A key of the kind and the content of each file that could be the same as another one. A file
-    is read at most once, and only in part where its size or its beginning differs."""
-    keys: dict[int, Any] = {id(source): (kind, source.size) for kind, source in sources}
-    for most in (PIECE, None):
-        found = Counter(keys.values())
-        keys = {
-            id(source): (keys[id(source)], source.digest(most))
-            for _, source in sources
-            if found.get(keys.get(id(source)), 0) > 1
-        }
-    return keys
 
 
 @dataclass(frozen=True)

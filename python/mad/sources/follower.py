@@ -11,8 +11,9 @@ from time import monotonic, time
 from typing import Any, Protocol
 
 from mad.errors import reason
-from mad.sources.grown import Grown, Place, moved_of, rotated_of
+from mad.sources.grown import Grown, Place
 from mad.sources.protocol import Batch
+from mad.sources.rotation import moved_of, rotated_of
 
 #: Seconds after which a file that is gone from its folder, and does not grow, is forgotten.
 _GONE_SECONDS = 60.0

@@ -12,8 +12,9 @@ from typing import Any
 from mad.config.options import option
 from mad.errors import reason
 from mad.sources.follower import Follower
-from mad.sources.grown import Place, moved_of, rotated_of, rotation_of
+from mad.sources.grown import Place
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
+from mad.sources.rotation import moved_of, rotated_of, rotation_of
 
 #: Most files that one source follows.
 MOST_FILES = 1_000
