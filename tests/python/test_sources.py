@@ -82,6 +82,16 @@ def _read(source: Source, positions: dict[str, object] | None = None) -> list[in
     return contract._numbers(found)
 
 
+def _read_until(source: Source, count: int) -> list[int]:
+    """The numbers of requests until there are `count`, or for some seconds."""
+    found: list[int] = []
+    end = time.monotonic() + 20
+    while len(found) < count and time.monotonic() < end:
+        found += _read(source)
+        time.sleep(0.005)
+    return found + _read(source)
+
+
 def _follow(path: Path, **more: Any) -> TailSource:
     options = TailOptions(paths=(str(path),), poll_seconds=0.01, batch_bytes=2_048, **more)
     return TailSource(options)
@@ -346,14 +356,15 @@ def test_a_file_that_is_empty_at_first_gets_the_format_of_its_first_lines(tmp_pa
         path.touch()
         source = _follow(path)
         source.open({})
-        assert source.read(0.0) is None
+        assert _read(source) == []
         whole = b""
         for piece in (begin, line, line.splitlines(keepends=True)[-1]):
             with path.open("a") as file:
                 file.write(piece)
             while (batch := source.read(0.0)) is not None:
-                assert batch.format == format_, name
-                whole = batch.body
+                if batch.body:
+                    assert batch.format == format_, name
+                    whole = batch.body
         if name != "access.log":
             assert whole.startswith(begin.encode()) and whole.count(b"\n") >= 2, name
         source.close()
@@ -367,7 +378,7 @@ def _pieces(source: Source, count: int) -> list[bytes]:
     found: list[bytes] = []
     end = time.monotonic() + 20
     while b"".join(found).count(b"\n") < count and time.monotonic() < end:
-        if (batch := source.read(0.05)) is not None:
+        if (batch := source.read(0.05)) is not None and batch.body:
             found.append(batch.body)
     return found
 
@@ -383,7 +394,7 @@ def test_no_record_of_several_lines_is_cut_between_batches(tmp_path: Path) -> No
             given = whole[written : written + 37 + step % 5]
             written += len(given)
             file.write(given)
-            if (batch := source.read(0.0)) is not None:
+            if (batch := source.read(0.0)) is not None and batch.body:
                 found.append(batch.body)
         file.write(whole[written:])
     assert source.lags() or found
@@ -400,7 +411,7 @@ def test_a_record_that_is_kept_back_is_read_before_the_file_that_follows(tmp_pat
         path.write_text(TRACE.format(n=1))
         source = _follow(path)
         source.open({})
-        assert source.read(0.0) is None and source.lags()
+        assert _read(source) == [] and source.lags()
         if how == "rename":
             path.rename(path.with_name(path.name + ".1"))
         path.write_text("2026-01-06 10:00:59 INFO b\n")
@@ -645,7 +656,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     source = _follow(path)
     source.open({})
     with pytest.raises(SourceUnavailable, match=r"access\.log"):
-        source.read(0.0)
+        _read(source)
     source.close()
     path.unlink()
     _append(path, 0, 10)
@@ -770,7 +781,7 @@ def test_few_files_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.Monkey
     source = _follow(tmp_path / "*.log")
     source.open({})
     assert _read(source) == list(range(20))
-    assert sum(one.is_open for one in source._files.values()) == 3
+    assert sum(one.is_open for one in source._files) == 3
     for number in range(20):
         _append(tmp_path / f"{number:02}.log", 20 + number, 21 + number)
     _rename(tmp_path / "19.log")
@@ -798,7 +809,7 @@ def test_something_else_in_place_of_a_file_blocks_nothing(other: str, tmp_path: 
         assert _read(source) == []
     path.rmdir() if other == "folder" else path.unlink()
     _append(path, 10, 20)
-    assert _read(source) == list(range(10, 20))
+    assert _read_until(source, 10) == list(range(10, 20))
     source.close()
 
 
@@ -813,8 +824,10 @@ def test_a_file_that_was_moved_away_is_forgotten(
     assert _read(source, positions) == list(range(10))
     (tmp_path / "archive").mkdir()
     path.rename(tmp_path / "archive" / "a.log")
-    for _ in range(3):
-        _read(source, positions)
+    for _ in range(100):
+        if positions[str(path)] is not None:
+            time.sleep(0.01)
+            _read(source, positions)
     assert positions[str(path)] is None
     source.close()
 

@@ -2,70 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
 
-from mad.regular import open_regular
 from mad.sources.beginning import Beginning, LastRecord
-from mad.sources.compressed import TruncatedError, inflated, unzstd
+from mad.sources.compressed import TruncatedError
+from mad.sources.content import CHUNK, content_of
+from mad.sources.place import HEAD, TAIL, Place, begins, hash_of
 
-#: First bytes that identify a file beside its inode.
-HEAD = 1_024
 #: Longest line; a longer one is skipped and counted.
 LONGEST_LINE = 8 << 20
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-_CHUNK = 256 * 1024
 #: First bytes from which the format of a file is found.
 _FIRST = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """How far a file was read: `offset` in bytes of its (decompressed) content, its inode, and a
-    hash of its first bytes, by which a compressed or copied form is recognised."""
-
-    inode: int
-    offset: int
-    head_bytes: int
-    head: str
-
-    @classmethod
-    def of(cls, stored: Any) -> Place | None:
-        """The place of a stored position; None without one."""
-        return cls(**stored) if isinstance(stored, dict) else None
-
-    def as_json(self) -> dict[str, Any]:
-        """The place as the position of a batch."""
-        return asdict(self)
-
-    def has_inode_of(self, path: Path) -> bool:
-        """Whether a file has the inode of this place."""
-        try:
-            return path.stat().st_ino == self.inode
-        except OSError:
-            return False
-
-    def is_in(self, path: Path) -> bool:
-        """Whether a file is the one of this place, or a copy of it, and reaches the place."""
-        try:
-            found = path.stat()
-            content = _content(path)
-        except OSError:
-            return False
-        try:
-            head = content.read(self.head_bytes)
-        except (OSError, ValueError):
-            return False
-        finally:
-            content.close()
-        if found.st_ino == self.inode and not content.is_packed and found.st_size < self.offset:
-            return False
-        # An empty head identifies nothing but the inode.
-        return _hash(head) == self.head and (self.head_bytes > 0 or found.st_ino == self.inode)
 
 
 class Grown:
@@ -82,7 +29,7 @@ class Grown:
         self.path = path
         self._format = format
         self.is_truncated = False
-        self._content = _content(path)
+        self._content = content_of(path)
         self._inode = self._content.inode()
         self._head = b""
         self._pending = b""
@@ -99,6 +46,9 @@ class Grown:
         elif at_end:
             self._offset = self._size()
             self._head = self._content.at(0, min(HEAD, self._offset))
+        size = min(TAIL, self._offset)
+        #: The last bytes before the offset.
+        self._tail = self._content.at(self._offset - size, size)
         self.beginning = Beginning("text", "requests", b"", is_known=False)
         self._is_begun = False
         self._begin()
@@ -115,13 +65,17 @@ class Grown:
         self._is_begun = self.beginning.is_known or is_full
         header = self.beginning.header
         if header and not self._offset:
-            self._offset = len(header)
-            self._head = header[:HEAD]
+            self._advance(header)
 
     @property
     def inode(self) -> int:
         """The inode of the file."""
         return self._inode
+
+    @property
+    def device(self) -> int:
+        """The device of the file."""
+        return self._content.device()
 
     @property
     def format(self) -> str:
@@ -153,6 +107,11 @@ class Grown:
         """Whether lines are kept back, or the rest of a line is being skipped."""
         return self.waits or self._is_skipping
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether the file is compressed."""
+        return self._content.is_packed
+
     def is_read(self, size: int) -> bool:
         """Whether the last look reached the end of the file, when it has this size now."""
         if self._end is None:
@@ -162,19 +121,33 @@ class Grown:
     def _size(self) -> int:
         if not self._content.is_packed:
             return self.path.stat().st_size
-        size, step = 0, len(self._content.at(0, _CHUNK))
+        size, step = 0, len(self._content.at(0, CHUNK))
         while step:
             size += step
-            step = len(self._content.at(size, _CHUNK))
+            step = len(self._content.at(size, CHUNK))
         return size
 
+    def has_copy(self, path: Path) -> bool:
+        """Whether a file holds the beginning of this one, or all of it."""
+        try:
+            copy = content_of(path)
+        except OSError:
+            return False
+        try:
+            return begins(self._content, copy)
+        except (OSError, ValueError):
+            return False
+        finally:
+            copy.close()
+
     def holds(self, place: Place) -> bool:
-        """Whether the file begins as that of a place does."""
-        return _hash(self._head) == place.head
+        """Whether the file is the one of a place, or a copy of it."""
+        return place.fits(self._content)
 
     def place(self) -> Place:
         """The place after the lines that were given."""
-        return Place(self._inode, self._offset, len(self._head), _hash(self._head))
+        size, tail = len(self._head), hash_of(self._tail) if self._tail else ""
+        return Place(self._inode, self._offset, size, hash_of(self._head), tail)
 
     def lines(self, most: int) -> tuple[bytes, int]:
         """The next whole lines, of about `most` bytes at most, and the number of lines that were
@@ -243,15 +216,9 @@ class Grown:
         line = self._content.at(self._offset + len(self._kept), LONGEST_LINE)
         return b"" if b"\n" in line else self._kept + line
 
-    def is_replaced(self, path: Path) -> bool:
-        """Whether the file no longer has this name, or was truncated."""
-        if self._is_changed():
-            return True
-        try:
-            return path.stat().st_ino != self._inode
-        except OSError:
-            # gone, and not yet created again
-            return False
+    def is_changed(self) -> bool:
+        """Whether the file was truncated, or written again from its start."""
+        return self._is_changed()
 
     def close(self) -> None:
         """Closes the file."""
@@ -273,81 +240,5 @@ class Grown:
     def _advance(self, given: bytes) -> None:
         if len(self._head) < HEAD and len(self._head) == self._offset:
             self._head += given[: HEAD - len(self._head)]
+        self._tail = (self._tail + given[-TAIL:])[-TAIL:]
         self._offset += len(given)
-
-
-class _Content:
-    """The decompressed bytes of a file by offset; offsets rise in compressed files."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        start = os.pread(file.fileno(), 4, 0)
-        self.is_packed = start.startswith((_GZIP, _ZSTD))
-        self._is_gzip = start.startswith(_GZIP)
-        self._pieces: Iterator[bytes] = iter(())
-        self._before, self._piece = 0, b""
-        self._is_begun = False
-        #: The error that ends the content of a compressed file.
-        self.damage: ValueError | None = None
-
-    def read(self, size: int) -> bytes:
-        """The first bytes."""
-        return self.at(0, size)
-
-    def size(self) -> int:
-        """Bytes of the file as it is stored."""
-        return os.fstat(self._file.fileno()).st_size
-
-    def inode(self) -> int:
-        """The inode of the file."""
-        return os.fstat(self._file.fileno()).st_ino
-
-    def links(self) -> int:
-        """Names that the file has."""
-        return os.fstat(self._file.fileno()).st_nlink
-
-    def at(self, offset: int, size: int) -> bytes:
-        """At most `size` bytes from an offset on."""
-        if not self.is_packed:
-            return os.pread(self._file.fileno(), size, offset) if size else b""
-        if not self._is_begun or offset < self._before:
-            self._begin()
-        while self._before + len(self._piece) <= offset or (
-            self._before + len(self._piece) < offset + size
-        ):
-            try:
-                piece = next(self._pieces, b"")
-            except ValueError as error:
-                # the content before the damage is read first
-                self.damage, piece = error, b""
-            if not piece:
-                break
-            # What lies before the offset is dropped.
-            drop = min(max(0, offset - self._before), len(self._piece))
-            self._piece = self._piece[drop:] + piece
-            self._before += drop
-        start = offset - self._before
-        return self._piece[start : start + size]
-
-    def _begin(self) -> None:
-        self._file.seek(0)
-        chunks = iter(lambda: self._file.read(_CHUNK), b"")
-        self._pieces = inflated(chunks) if self._is_gzip else unzstd(chunks)
-        self._before, self._piece, self._is_begun = 0, b"", True
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
-
-
-def _content(path: Path) -> _Content:
-    file = open_regular(path, buffering=0)
-    try:
-        return _Content(file)
-    except BaseException:
-        file.close()
-        raise
-
-
-def _hash(head: bytes) -> str:
-    return blake2b(head, digest_size=12).hexdigest()

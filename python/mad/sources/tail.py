@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import glob
+import logging
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from mad.config.options import option
 from mad.errors import reason
-from mad.sources.follower import Follower
-from mad.sources.grown import Place
+from mad.sources.follower import Follower, Reading
+from mad.sources.identity import Identity
+from mad.sources.place import EMPTY, Place, place_at_end
 from mad.sources.protocol import Batch, Positions, SourceUnavailable
-from mad.sources.rotation import moved_of, rotated_of, rotation_of
+from mad.sources.rotation import Patterns, Seen, number_of
 
 #: Most files that one source follows.
 MOST_FILES = 1_000
+#: Most files of which a source knows the place, with the rotated ones.
+_MOST_PLACES = 20_000
+#: Seconds for which `/health` names files that went away with lines that were not read.
+_REPORT_SECONDS = 600.0
 #: Share of the files that the process may open which a source keeps open. It opens twice as many
 #: while records of several lines are unfinished.
 _OPEN_SHARE = 4
 #: A look for new files is repeated after this many times its duration at the earliest.
 _LOOK_SHARE = 10.0
+#: Time of a look that is made at once, and most of these in one read.
+_AT_ONCE, _MOST_LOOKS = float("-inf"), 4
+
+log = logging.getLogger("mad.sources")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +53,11 @@ class TailOptions:
 class TailSource:
     """Follows files by inode and content, so that each line is read once.
 
-    A rotated file (renamed, or copied and truncated, compressed or not) is read to its end under
-    its new name before the new one is begun. A last line without its end waits for it.
+    The positions have the place of every file that was found, whatever its name is, also of those
+    that are older than the first look, of which nothing is read. So a file without a place is new,
+    and is read from its start, under any name. Files of one family, such as a log with those that
+    it was rotated to, are read in the order of their last changes. The last line of a rotated file
+    needs no end.
 
     Files beyond a share of those that the process may open are closed at their end, and opened
     again when they have changed. A file that cannot be read is tried again after a pause, while the
@@ -57,111 +68,187 @@ class TailSource:
 
     def __init__(self, options: TailOptions) -> None:
         self.options = options
-        self._stored: dict[str, Any] = {}
-        #: Where files were left that have another name now, by their inode.
-        self._left: dict[int, Place] = {}
-        #: The positions under these names, which go into the next batch.
-        self._moved: dict[str, Any] = {}
-        self._files: dict[str, Follower] = {}
+        self._patterns = Patterns(options.paths)
+        self._identity = Identity(self._patterns)
+        self._reading = Reading(
+            kind=options.kind, format=options.format, batch_bytes=options.batch_bytes
+        )
+        self._files: list[Follower] = []
+        #: The places that were given with the batches so far.
+        self._given: dict[str, Any] = {}
+        #: Parts of the positions without a place: the patterns that were looked at.
+        self._marks: dict[str, Any] = {}
+        #: Whether all places may have changed since the last batch, and else those that may have.
+        self._is_looked, self._tried = True, list[Follower]()
         self._turn = 0
-        self._next_look = float("-inf")
-        self._gone: list[str] = []
+        #: How many files are open.
+        self._open = 0
+        self._next_look = _AT_ONCE
         self._omitted = 0
+        self._gone: dict[str, float] = {}
         self._most_open = _most_open()
 
     def open(self, positions: Positions) -> None:
         """Continues in the files of the positions."""
         self.close()
-        self._stored = dict(positions)
-        self._left, self._moved, self._gone = {}, {}, []
-        for path, stored in positions.items():
-            if Path(path).exists() or rotated_of(Path(path)):
-                continue
+        self._given, self._marks, self._gone = {}, {}, {}
+        for key, stored in positions.items():
             place = Place.of(stored)
-            if place is not None and moved_of(Path(path), place):
-                # read to its end by its new name, or when there is a new file
-                self._left[place.inode] = place
-            else:
-                self._gone.append(path)
-        self._look(is_first=not positions)
+            if place is None:
+                if stored is not None:
+                    self._marks[key] = self._given[key] = stored
+                continue
+            path = Path(stored.get("path", key))
+            one = Follower(path, place, self._reading, family=self._patterns.original(path))
+            one.key = key
+            self._files.append(one)
+            self._given[key] = place
+        self._look()
 
     def read(self, timeout: float) -> Batch | None:
         """The next lines of any file; the files take turns."""
-        end = monotonic() + timeout
+        end, looks = monotonic() + timeout, 0
         while True:
-            if self._gone or self._moved:
-                return self._with_moves(Batch(b"", {}))
             if monotonic() >= self._next_look:
-                self._look(is_first=False)
-            batch = self._of_next_file()
-            if batch is not None:
-                return self._with_moves(batch)
-            failed = [one.fault for one in self._files.values() if one.fault]
-            if failed and len(failed) == len(self._files):
+                self._look()
+            batch = self._with_places(self._next_batch() or Batch(b"", {}))
+            if batch.body or batch.unreadable or batch.positions:
+                return batch
+            if self._next_look == _AT_ONCE and looks < _MOST_LOOKS:
+                looks += 1
+                continue
+            failed = [one.fault for one in self._files if one.fault]
+            if failed and len(failed) == sum(not one.place.is_left for one in self._files):
                 raise SourceUnavailable(failed[0])
             left = end - monotonic()
             if left <= 0:
                 return None
             sleep(min(left, self.options.poll_seconds))
 
-    def _with_moves(self, batch: Batch) -> Batch:
-        """A batch with the positions of files that are gone, or have other names now. They are
-        committed together with the positions of the files in their place."""
-        positions = {**dict.fromkeys(self._gone), **self._moved, **batch.positions}
-        # the last line of a deleted file is in a batch before it is forgotten
-        self._gone, self._moved = [one for one in self._gone if one in batch.positions], {}
-        self._stored.update(positions)
-        return replace(batch, positions=positions)
+    def _with_places(self, batch: Batch) -> Batch:
+        """A batch with the places that changed, of all files: they are committed with it."""
+        moved: dict[str, Any] = {}
+        for one in self._files if self._is_looked else self._tried:
+            place = one.place
+            if self._given.get(one.key) is not place:
+                named = {} if one.key == str(one.path) else {"path": str(one.path)}
+                moved[one.key] = {**place.as_json(), **named}
+                self._given[one.key] = place
+        if self._is_looked:
+            moved.update({key: one for key, one in self._marks.items() if key not in self._given})
+            self._given.update(self._marks)
+            gone = self._given.keys() - {one.key for one in self._files} - self._marks.keys()
+            for key in gone:
+                moved[key] = None
+                del self._given[key]
+        self._is_looked, self._tried = False, []
+        return replace(batch, positions=moved)
 
-    def _of_next_file(self) -> Batch | None:
-        """The next lines of the files that can be read, which take turns."""
-        followers = list(self._files.values())
-        followers = followers[self._turn :] + followers[: self._turn]
-        is_open = sum(one.is_open for one in followers)
-        for place, one in enumerate(followers):
-            if not one.is_open and is_open >= 2 * self._most_open:
-                # those that are read last give way
-                other = next((any_ for any_ in reversed(followers) if any_.may_close), None)
-                if other is None:
-                    continue
-                other.rest()
-                is_open -= 1
-            was_open = one.is_open
-            batch = one.attempt()
-            is_open += one.is_open - was_open
-            if batch is None and one.is_deleted():
-                batch = one.unfinished()
-                is_open -= one.is_open
-                one.close()
-                del self._files[str(one.path)]
-                self._stored.pop(str(one.path), None)
-                self._gone.append(str(one.path))
-            elif batch is None and one.may_close and is_open > self._most_open:
-                one.rest()
-                is_open -= 1
+    def _next_batch(self) -> Batch | None:
+        """The next lines of the files that can be read; the families take turns."""
+        self._open = sum(one.is_open for one in self._files)
+        families: dict[Path, list[Follower]] = {}
+        for one in self._files:
+            families.setdefault(one.family, []).append(one)
+        turns = list(families.values())
+        first = self._turn % max(1, len(turns))
+        for place, family in enumerate(turns[first:] + turns[:first]):
+            batch = self._of_family(family)
             if batch is not None:
-                self._turn = (self._turn + place + 1) % len(followers)
+                self._turn = (first + place + 1) % len(turns)
                 return batch
         return None
 
+    def _of_family(self, family: list[Follower]) -> Batch | None:
+        """The next lines of a log and those that it was rotated to, the oldest first."""
+        for place, one in enumerate(family):
+            if one.seen is not None and not one.is_open and self._may_pass(one):
+                continue
+            later = any(other.has_content for other in family[place + 1 :])
+            self._make_room(one)
+            was_open = one.is_open
+            self._tried.append(one)
+            try:
+                batch = one.attempt(is_ended=not one.is_live and later)
+            except FileNotFoundError:
+                # rotated in this moment
+                self._next_look = _AT_ONCE
+                return None
+            self._open += one.is_open - was_open
+            if batch is not None:
+                return batch
+            if one.is_gone:
+                batch = one.ending()
+                self._forget(one)
+                return batch
+            if one.is_truncated:
+                self._next_look = _AT_ONCE
+            if one.seen is None:
+                # it may be found in its copy, or under another name, and is read before the others
+                return None
+            if one.may_close and (not one.is_live or self._open > self._most_open):
+                one.rest()
+                self._open -= 1
+        return None
+
+    def _may_pass(self, one: Follower) -> bool:
+        """Whether a closed file has nothing more to read. A file that is written to is opened
+        where there is room, so that it is read to its end also when it is deleted."""
+        if not one.is_live or one.place.is_left:
+            return one.is_at_end
+        if self._open < self._most_open and not one.fault:
+            return False
+        if not one.refresh():
+            self._next_look = _AT_ONCE
+        return one.is_at_end
+
+    def _make_room(self, next: Follower) -> None:
+        """Closes a file where too many are open; those that are read last give way."""
+        if next.is_open or self._open < 2 * self._most_open:
+            return
+        for one in reversed(self._files):
+            if one.may_close and one is not next:
+                one.rest()
+                self._open -= 1
+                return
+
+    def _forget(self, one: Follower) -> None:
+        """Forgets a file that is gone."""
+        if not one.is_open and one.is_live and not one.place.is_left:
+            log.warning(
+                "%s: the file that was read to byte %d is gone, and with it the lines added since",
+                one.path,
+                one.place.offset,
+            )
+            self._gone[str(one.path)] = monotonic()
+        one.close()
+        self._files.remove(one)
+        self._is_looked = True
+
     def faults(self) -> list[str]:
         """The files that are not read now, while others are: one sentence each."""
-        found = [one.fault for one in self._files.values() if one.fault]
+        found = [one.fault for one in self._files if one.fault]
         if self._omitted:
             found.append(
                 f"{self._omitted:,} of the files are not followed, because a source follows "
                 f"{MOST_FILES:,}"
             )
+        now = monotonic()
+        self._gone = {one: at for one, at in self._gone.items() if now - at < _REPORT_SECONDS}
+        if self._gone:
+            first, others = next(iter(self._gone)), len(self._gone) - 1
+            more = f", and {others:,} others" if others else ""
+            found.append(f"{first} is gone, with the lines added after it was last read{more}")
         return found
 
     def lags(self) -> bool:
         """Whether the last record of a log waits for its further lines."""
-        return any(one.waits for one in self._files.values())
+        return any(one.waits for one in self._files)
 
     def unfinished(self) -> list[Batch]:
         """The last lines that have no end yet, without moving on. They are whole only if nothing is
         added to their files any more."""
-        found = (one.unfinished() for one in self._files.values())
+        found = (one.unfinished() for one in self._files)
         return [one for one in found if one is not None]
 
     def acknowledge(self, positions: Positions) -> None:
@@ -171,7 +258,7 @@ class TailSource:
         """Names patterns without a file and files that cannot be read."""
         faults = []
         for pattern in self.options.paths:
-            found = _matches(pattern)
+            found = Patterns([pattern]).asked()
             if not found:
                 faults.append(f"{pattern}: no file has this name; check the path")
             for path in found:
@@ -184,122 +271,59 @@ class TailSource:
 
     def close(self) -> None:
         """Closes all files."""
-        for follower in self._files.values():
-            follower.close()
-        self._files = {}
+        for one in self._files:
+            one.close()
+        self._files = []
 
-    def _look(self, *, is_first: bool) -> None:
-        """Finds new files. A file that is the rotated form of another one belongs to that one."""
+    def _look(self) -> None:
+        """Finds the present names of files, and new files."""
         begin = monotonic()
-        found = sorted(self._asked())
-        # a file between its rotation and its next line has no file of its name
-        names = {*found, *map(Path, self._files), *map(Path, self._stored)}
-        originals = {path: _originals(path, names) for path in found}
-        with_rotated = set(chain.from_iterable(originals.values()))
+        marks = {_mark(one) for one in self.options.paths}
+        is_first = not marks <= self._marks.keys()
+        new, asked = self._identity.look(self._files, is_first=is_first)
+        if self._identity.is_unsure:
+            new, asked = self._identity.look(self._files, is_again=True)
+        live = sum(one.is_live for one in self._files)
         self._omitted = 0
-        new = [path for path in found if not originals[path] and str(path) not in self._files]
-        # copies are recognised by the files that they are copies of
-        for path in sorted(new, key=lambda one: _dated(one) in names):
-            if len(self._files) >= MOST_FILES:
+        for one, family in new:
+            is_live = self._identity.is_live(one.path, asked)
+            if len(self._files) >= _MOST_PLACES or (is_live and live >= MOST_FILES):
                 self._omitted += 1
                 continue
-            if self._is_copy(path):
-                continue
-            follower = Follower(
-                path,
-                self._stored.get(str(path)),
-                self,
-                kind=self.options.kind,
-                format=self.options.format,
-                batch_bytes=self.options.batch_bytes,
-                with_rotated=path in with_rotated,
-                at_end=is_first and self.options.start == "end",
-            )
-            self._files[str(path)] = follower
+            at_end = is_first and (one.path not in asked or self.options.start == "end")
+            follower = self._follower(one, family, at_end=at_end)
+            if follower is not None:
+                follower.found(one, family=family, is_live=is_live)
+                self._files.append(follower)
+                live += is_live
+        self._marks.update(dict.fromkeys(marks, 1))
+        self._is_looked = True
+        self._files.sort(key=_order)
+        self._give_keys()
         end = monotonic()
         self._next_look = max(begin + self.options.poll_seconds, end + _LOOK_SHARE * (end - begin))
 
-    def _asked(self) -> set[Path]:
-        """The files that the patterns name now."""
-        return set(chain.from_iterable(_matches(one) for one in self.options.paths))
+    def _follower(self, one: Seen, family: Path, *, at_end: bool) -> Follower | None:
+        """A follower of a new file; None when it is gone again. A file that cannot be opened is
+        followed from its start."""
+        place = Place(one.inode, 0, 0, EMPTY)
+        if at_end:
+            try:
+                place = place_at_end(one.path)
+            except OSError:
+                return None
+        return Follower(one.path, place, self._reading, family=family)
 
-    def claim(self, path: Path, inode: int) -> Place | None:
-        """The place in a file with this name now, when it was read under another name. That one
-        gives the file up."""
-        for other in self._files.values():
-            # two links of one file are two files
-            if other.path != path and other.reads(inode) and _inode(other.path) != inode:
-                place = other.give_up()
-                break
-        else:
-            place = self._left.get(inode)
-        if place is None:
-            return None
-        # its inode may be that of a new file by now
-        if _inode(path) == inode and not place.is_in(path):
-            self._left.pop(inode, None)
-            return None
-        self._left[inode] = place
-        return place
-
-    def is_behind(self, path: Path, place: Place) -> bool:
-        """Whether another follower has read further in the file of a place."""
-        for name, other in self._files.items():
-            theirs = other.place() if other.path != path else None
-            # of two at one place the one with the later name reads on
-            if theirs is None or theirs.inode != place.inode:
-                continue
-            if (theirs.offset, name) > (place.offset, str(path)):
-                return True
-        return False
-
-    def move(self, place: Place, names: list[Path]) -> None:
-        """Notes that a file is left at a place, and has other names now."""
-        self._left[place.inode] = place
-        while len(self._left) > 2 * MOST_FILES:
-            del self._left[next(iter(self._left))]
-        self._rename(place, names)
-
-    def _rename(self, place: Place, names: list[Path]) -> None:
-        """Puts the position of a file under those of its new names that are followed."""
-        if all(self._stored.get(str(one)) == place.as_json() for one in names):
-            return
-        inodes = {_inode(path): path for path in self._asked()}
-        followed = set(inodes.values())
-        waiting, done = [(place, [one for one in names if one in followed])], set()
-        while waiting:
-            place, names = waiting.pop()
-            if not names or place.inode in done:
-                continue
-            done.add(place.inode)
-            for name, stored in self._stored.items():
-                if stored is not None and stored["inode"] == place.inode:
-                    self._moved[name] = self._stored[name] = None
-            for one in map(str, names):
-                before = Place.of(self._stored.get(one))
-                self._moved[one] = self._stored[one] = place.as_json()
-                # the file that had this name was moved before
-                if before is None:
-                    continue
-                other = inodes.get(before.inode)
-                if other is not None and before.is_in(other):
-                    waiting.append((before, [other]))
-                elif again := moved_of(Path(one), before):
-                    # a folder that is read while files move may lack some
-                    waiting.append((before, again[:1]))
-
-    def _is_copy(self, path: Path) -> bool:
-        """Whether a file is a copy of one that is being read, which is truncated next."""
-        other = self._files.get(str(_dated(path)))
-        return other is not None and other.is_in(path) and not other.reads(_inode(path))
-
-
-def _inode(path: Path) -> int:
-    """The inode of a file; 0 when there is none."""
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return 0
+    def _give_keys(self) -> None:
+        """Gives each place the name of its file as the part of the positions. Of two files that had
+        one name, that without a name now gets another part."""
+        taken: set[str] = set()
+        for one in sorted(self._files, key=lambda one: one.seen is None):
+            key, more = str(one.path), one.place.inode
+            while key in taken:
+                key, more = f"{one.path}#{more}", more + 1
+            one.key = key
+            taken.add(key)
 
 
 def _most_open() -> int:
@@ -313,23 +337,12 @@ def _most_open() -> int:
     return max(1, min(MOST_FILES, most))
 
 
-def _dated(path: Path) -> Path | None:
-    """The file of which a file has the name, with digits before its ending; None without one."""
-    name = rotation_of(path.name)
-    return path.with_name(name) if name is not None else None
+def _order(one: Follower) -> tuple[bool, int, int, str]:
+    """The order in which files of a family are read: those that were changed last at the end."""
+    changed = one.seen.changed if one.seen is not None else 0
+    return one.is_live and one.seen is not None, changed, -number_of(one.path.name), str(one.path)
 
 
-def _originals(path: Path, names: set[Path]) -> list[Path]:
-    """The files among `names` of which a file has a rotated name."""
-    name = path.name
-    found = [path.parent / name[:at] for at, char in enumerate(name) if char in ".-"]
-    found = [one for one in found if one in names]
-    return found if found and not path.is_symlink() else []
-
-
-def _matches(pattern: str) -> list[Path]:
-    """The regular files of a pattern, or of a name that happens to have pattern characters."""
-    names = glob.glob(pattern, recursive=True)  # noqa: PTH207 - a pattern may be absolute
-    if Path(pattern).is_file():
-        names.append(pattern)
-    return [path for path in {Path(name).absolute() for name in names} if path.is_file()]
+def _mark(pattern: str) -> str:
+    """The part of the positions that says that a pattern was looked at."""
+    return f"pattern {pattern}"

@@ -69,6 +69,8 @@ class FollowedFile(LocalFeed):
         """What the file holds now, with one header."""
         header = None
         while (batch := self._source.read(0.0)) is not None:
+            if not batch.body:
+                continue
             if header is None:
                 header = _header(batch.body)
                 yield header
