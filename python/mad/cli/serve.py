@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from mad.cli import arguments, settings
 from mad.cli.demo_shop import demo_shop_of
 from mad.cli.listening import bound, is_loopback, shown, standing_by
 from mad.cli.serve_options import server_options
+from mad.cli.termination import Termination
 from mad.config.server import ServerOptions
 
 if TYPE_CHECKING:
@@ -155,6 +156,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the service until it receives a termination signal."""
+    termination = Termination()
+    with termination.handled(), contextlib.ExitStack() as ending, termination.starting():
+        engine = _run(args, termination, ending)
+    return errors.FINE if not engine.failure else errors.INTERNAL
+
+
+def _run(
+    args: argparse.Namespace, termination: Termination, ending: contextlib.ExitStack
+) -> Engine:
+    """Runs the service. What `ending` holds ends it in order."""
     try:
         import fastapi  # noqa: F401
         import uvicorn  # noqa: F401
@@ -187,49 +198,57 @@ def run(args: argparse.Namespace) -> int:
     server = within_open_files(server)
     # The journal holds telemetry: only the user of the service may read its files.
     os.umask(0o077)
-    with contextlib.ExitStack() as ending:
-        demo_shop = demo_shop_of(args) if args.demo else None
-        listening = ending.enter_context(bound(server.host, server.port))
-        data = server.data or (ending.enter_context(_temporary()) if args.demo else "mad-data")
-        mirror = None
-        if server.journal.url is not None:
-            with standing_by(listening):
-                mirror = Mirror(server.journal, _say, Path(data))
-        if args.recover:
-            if mirror is not None:
-                mirror.restore(Path(data), is_sound=False)
-            _say(recover(Path(data)))
-        journal = Journal(Path(data), retention=server.retain, mirror=mirror)
-        _make_private(Path(data))
-        engine = Engine(
-            journal,
-            deployment.core,
-            checkpoint_seconds=server.checkpoint_seconds,
-            ticking=server.ticks and not server.read_only,
-            fresh=args.fresh,
-            routes=routes_of(deployment.sinks),
-            catalogue=deployment.explain.texts(),
+    demo_shop = demo_shop_of(args) if args.demo else None
+    listening = ending.enter_context(bound(server.host, server.port))
+    data = server.data or (ending.enter_context(_temporary()) if args.demo else "mad-data")
+    mirror = None
+    if server.journal.url is not None:
+        with standing_by(listening):
+            mirror = Mirror(server.journal, _say, Path(data))
+    if args.recover:
+        if mirror is not None:
+            mirror.restore(Path(data), is_sound=False)
+        _say(recover(Path(data)))
+    journal = Journal(Path(data), retention=server.retain, mirror=mirror)
+    _make_private(Path(data))
+    engine = Engine(
+        journal,
+        deployment.core,
+        checkpoint_seconds=server.checkpoint_seconds,
+        ticking=server.ticks and not server.read_only,
+        fresh=args.fresh,
+        routes=routes_of(deployment.sinks),
+        catalogue=deployment.explain.texts(),
+    )
+    ending.callback(engine.stop)
+    engine.start()
+    sources = SourcePool.of({} if server.read_only else deployment.sources, engine)
+    ending.callback(sources.stop)
+    url = server.url or f"http://{shown(server.host)}:{listening.getsockname()[1]}"
+    sinks = SinkPool.of({} if server.read_only else deployment.sinks, engine, url)
+    ending.callback(sinks.stop)
+    explanations = None
+    if deployment.explain.llm.enabled and not server.read_only:
+        explainer = LlmExplainer(deployment.explain.llm)
+        explanations = ExplainQueue(explainer, Reader(journal.path).incident)
+        engine.listeners.append(explanations.hear)
+        ending.callback(explanations.close)
+    # The engine's thread needs the interpreter for short times, but without delay.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    parts = engine, sources, sinks
+    with contextlib.suppress(KeyboardInterrupt, SystemExit):
+        _serve(
+            server,
+            parts,
+            explanations,
+            tokens,
+            listening,
+            demo_shop,
+            termination,
+            verbose=args.verbose,
         )
-        ending.callback(engine.stop)
-        engine.start()
-        sources = SourcePool.of({} if server.read_only else deployment.sources, engine)
-        ending.callback(sources.stop)
-        url = server.url or f"http://{shown(server.host)}:{listening.getsockname()[1]}"
-        sinks = SinkPool.of({} if server.read_only else deployment.sinks, engine, url)
-        ending.callback(sinks.stop)
-        explanations = None
-        if deployment.explain.llm.enabled and not server.read_only:
-            explainer = LlmExplainer(deployment.explain.llm)
-            explanations = ExplainQueue(explainer, Reader(journal.path).incident)
-            engine.listeners.append(explanations.hear)
-            ending.callback(explanations.close)
-        # The engine's thread needs the interpreter for short times, but without delay.
-        sys.setswitchinterval(SWITCH_SECONDS)
-        with contextlib.suppress(KeyboardInterrupt, SystemExit):
-            parts = engine, sources, sinks
-            _serve(server, parts, explanations, tokens, listening, demo_shop, verbose=args.verbose)
-        sys.stderr.write("".join(f"mad: {one.text}\n" for one in engine.problems()))
-    return errors.FINE if not engine.failure else errors.INTERNAL
+    sys.stderr.write("".join(f"mad: {one.text}\n" for one in engine.problems()))
+    return engine
 
 
 def _say(text: str) -> None:
@@ -244,6 +263,7 @@ def _serve(
     tokens: Tokens | None,
     listening: socket.socket,
     demo_shop: DemoShop | None,
+    termination: Termination,
     *,
     verbose: bool,
 ) -> None:
@@ -284,7 +304,7 @@ def _serve(
     if tokens is not None:
         _reload_on_hangup(app, Path(str(server.token_file)))
     endings = [app.close] if demo_shop is None else [demo_shop.stop, app.close]
-    running = server_of(app, endings, verbose=verbose)
+    running = server_of(app, endings, termination, verbose=verbose)
     with contextlib.ExitStack() as ending:
         if receiver is not None:
             receiver.start()
@@ -335,12 +355,21 @@ def _reload_on_hangup(app: Application, path: Path) -> None:
 
 
 def server_of(
-    app: Application, endings: Sequence[Callable[[], None]], *, verbose: bool = False
+    app: Application,
+    endings: Sequence[Callable[[], None]],
+    termination: Termination,
+    *,
+    verbose: bool = False,
 ) -> uvicorn.Server:
     """A uvicorn server that stops the demo and the event streams before it shuts down."""
     import uvicorn
 
     class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Generator[None, None, None]:
+            with termination.serving(self.handle_exit):
+                yield
+
         def handle_exit(self, sig: int, frame: Any) -> None:
             for end in endings:
                 end()
