@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 import threading
 import time
@@ -455,3 +456,18 @@ def test_ticks_wait_for_data_on_its_way_and_not_for_good() -> None:
     assert arrivals.are_awaited()
     arrivals.caught_up("other")
     assert not arrivals.are_awaited()
+
+
+@pytest.mark.parametrize("seconds, is_saved", [(0.0, False), (1.0, True)])
+def test_a_checkpoint_follows_the_cpu_time_of_a_replay(
+    seconds: float, is_saved: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a start after a kill judges little again, however costly the records are."""
+    passed = itertools.count()
+    monkeypatch.setattr("mad.engine.judge.thread_time", lambda: seconds * next(passed))
+    with running(tmp_path, checkpoint_seconds=3_600) as engine:
+        for batch in batches(an_hour()):
+            engine.submit(batch).result(30)
+        # a write is done after the checkpoint of the batch before it
+        engine.write(lambda _: None).result(30)
+        assert (engine.stats.checkpoints > 0) == is_saved

@@ -21,7 +21,7 @@ SEED, SIGNALS = int(os.environ.get("MAD_SEED", "1")), int(os.environ.get("MAD_SI
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
-#: For signals that are raised while an object is deleted.
+#: For exceptions of signals that come while an object is deleted.
 DROPPED = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -80,7 +80,7 @@ def test_a_signal_right_after_the_line_that_mad_listens_ends_the_process(
 def test_a_signal_whose_exception_is_dropped_ends_the_start_all_the_same(
     number: signal.Signals,
 ) -> None:
-    """Python drops what is raised while an object is deleted."""
+    """Python drops exceptions while an object is deleted."""
 
     class Deleted:
         def __del__(self) -> None:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
 from mad import errors
@@ -293,7 +294,8 @@ def _serve(
     lines = [
         f"mad listens on http://{shown(server.host)}:{port}; its journal is {engine.journal.path}",
         *([f"  its copy is {mirror.place}"] if (mirror := engine.journal.mirror) else []),
-        f"  recovered {figures.recovered_entries} entries in {figures.recovery_seconds:.1f} s",
+        f"  recovered {figures.recovered_entries} entries in {figures.recovery_seconds:.1f} s; the "
+        f"start took {process_time():.1f} s of CPU time",
         f"  curl -s http://{shown(server.host)}:{port}/v1/query/incidents",
         f"  routes: http://{shown(server.host)}:{port}/docs",
         *([f"  OTLP over gRPC: {shown(server.host)}:{receiver.port}"] if receiver else []),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from time import thread_time
 from typing import Any
 
 from mad import _core
@@ -55,6 +56,8 @@ class Judge:
     catalogue: _core.Catalogue | None = None
     #: Changes of incidents that listeners have not heard of.
     changes: list[tuple[int, int, str]] = field(default_factory=list)
+    #: CPU time of judging so far, replays included.
+    cpu_seconds: float = 0.0
 
     def use(self, pipeline: _core.EnginePipeline) -> None:
         """Judges by another pipeline from now on."""
@@ -88,6 +91,7 @@ class Judge:
 
         Raises `Poisoned` for every error other than a refusal.
         """
+        began = thread_time()
         try:
             return self._judge(entry, records, source if live else None)
         except REFUSALS as error:
@@ -101,6 +105,8 @@ class Judge:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
             raise Poisoned(entry, error) from error
+        finally:
+            self.cpu_seconds += thread_time() - began
 
     def _judge(self, entry: Entry, records: Any, source: str | None) -> Judgement:
         if entry.kind == RESULTS:

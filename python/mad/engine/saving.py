@@ -8,14 +8,21 @@ from time import monotonic
 from mad.engine.judge import Judge
 from mad.journal import Journal, JournalFailed, TableWrites
 
+#: CPU time of judging after which a checkpoint is due: a start takes about that for its replay.
+REPLAY_SECONDS = 2.0
+#: A checkpoint is due by CPU time after this many times its own duration at the earliest.
+_CHECKPOINT_SHARE = 10.0
+
 
 class Saving:
-    """Checkpoints after a time, or after a number of bytes of entries, refused ones included."""
+    """Checkpoints after a time, after a number of bytes of entries, refused ones included, or when
+    judging what came since took so long that a start would be slow."""
 
     def __init__(self, journal: Journal, judge: Judge, seconds: float, most_bytes: int) -> None:
         self._journal, self._judge = journal, judge
         self._seconds, self._most_bytes = seconds, most_bytes
         self._saved_at = monotonic()
+        self._judged = judge.cpu_seconds
 
     def save_if_due(self, *, news: bool, now: bool = False) -> None:
         """Saves the state when it is due, or `now`. The state is smallest right after steps have
@@ -23,6 +30,9 @@ class Saving:
         journal = self._journal
         waited = (monotonic() - self._saved_at) / self._seconds
         filled = journal.uncovered_bytes / self._most_bytes
+        judged = self._judge.cpu_seconds - self._judged
+        checkpoint = self._judge.stats.checkpoint_seconds
+        filled = max(filled, judged / max(REPLAY_SECONDS, _CHECKPOINT_SHARE * checkpoint))
         due = now or waited >= 1 or filled >= 1
         if due and journal.seq > journal.checkpoint_seq and (news or now or filled >= 2):
             with contextlib.suppress(JournalFailed):  # the next batch tries again
@@ -39,6 +49,6 @@ class Saving:
             judge.pipeline.mark_dirty([id for id, _ in entities], [id for id, _ in incidents])
             raise
         judge.writes = TableWrites()
-        self._saved_at = monotonic()
+        self._saved_at, self._judged = monotonic(), judge.cpu_seconds
         judge.stats.checkpoints += 1
         judge.stats.checkpoint_seconds = self._saved_at - began
