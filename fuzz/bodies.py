@@ -1,4 +1,5 @@
-"""The fuzz targets in Python: Arrow streams, Parquet files, bodies of the service, settings.
+"""The fuzz targets in Python: Arrow streams, Parquet files, bodies of the service, settings, and
+those of `stored.py`.
 
 `python fuzz/bodies.py TARGET|all SECONDS [DIR]`. Seeds are changed at random, or drawn by coverage
 of the Python code where atheris is installed and `FUZZER=atheris` is set.
@@ -30,12 +31,14 @@ import mad
 from mad.api.bodies import records
 from mad.api.errors import ApiError
 from mad.config.deployment import Deployment
+from mad.errors import StateError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "python"))
+import stored
 from test_hostile_input import LINE, ROWS, mutated, requests, stream
 
 LONGEST, MOST_KIB = 10.0, 64 * 1024
-REFUSALS = (ValueError, TypeError, OSError, ApiError)
+REFUSALS = (ValueError, TypeError, OSError, ApiError, StateError)
 _FILE = Path(tempfile.mkdtemp()) / "input.parquet"
 #: A server with sources and sinks.
 DEPLOYMENT = """
@@ -129,6 +132,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = 
         settings,
         _settings_seeds,
     ),
+    **stored.TARGETS,
 }
 
 
@@ -140,7 +144,8 @@ def attack(name: str, seconds: float, folder: Path) -> int:
     seeds, next_file = make(), folder / "next"
     first = number = int(next_file.read_text()) if next_file.exists() else 0
     for seed in seeds:
-        target(seed)
+        with contextlib.suppress(*REFUSALS):
+            target(seed)
     usual, failed, slowest = _peak_kib(), 0, 0.0
     begun = time.monotonic()
     while time.monotonic() - begun < seconds and failed <= 20:

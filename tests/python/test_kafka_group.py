@@ -560,3 +560,38 @@ def test_settings_that_would_lose_records_are_refused(
 
 def _inline(table: dict[str, str]) -> str:
     return "{" + ", ".join(f'"{name}" = "{value}"' for name, value in table.items()) + "}"
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("save", b"{"),
+        ("save", b"[" * 100_000),
+        ("save", b'{"version": 1, "more": 2}'),
+        (
+            "save",
+            record_of(save_record(6, 4, entities=1)).replace(b'"chunks": 1', b'"chunks": "1"'),
+        ),
+        ("sent", b'{"version": 1, "number": 7, "position": 1, "ticks": [[1]]}'),
+        ("sent", b'{"version": 1, "number": 7, "position": 1, "ticks": 5}'),
+        ("poison", b'{"version": 1, "careful": [1], "skipped": []}'),
+        ("poison", b'{"version": 1, "careful": [1, 2], "skipped": ["x"]}'),
+        ("", b""),
+        ("entity", b"x"),
+        ("e" + "9" * 5_000, b"x"),
+    ],
+)
+def test_messages_that_are_not_of_mad_are_refused(key: str, value: bytes) -> None:
+    saved = SavedState()
+    saved.take("g0", 6, b"global")
+    with pytest.raises(StateError):
+        saved.take(key, 6, value)
+        saved.state()
+
+
+def test_a_forged_number_of_chunks_takes_no_memory() -> None:
+    saved = SavedState()
+    record = replace(save_record(6, 4, entities=0), chunks=2**62)
+    saved.take("save", 6, record_of(record))
+    with pytest.raises(StateError, match="are missing"):
+        saved.state()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -200,3 +201,36 @@ def test_a_changed_row_is_found(peer: Postgres, tmp_path: Path, table: str, chan
     peer.sql(change.format(f"mad_{name}.{table}", f"mad_{name}.{table}"))
     with pytest.raises(StateError, match=f"the journal is damaged: .*{table}"):
         restored(peer, name, tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    "keys", ["{", "[1]", '{"nothing": [1]}', '{"audit": [[1]]}', "[" * 100_000]
+)
+def test_changed_keys_of_a_transaction_are_found(peer: Postgres, tmp_path: Path, keys: str) -> None:
+    """A directory that is behind reads the rows of the transactions since, by their keys."""
+    name = f"keys_{len(keys)}"
+    journal = opened(peer, name, tmp_path / "one")
+    write(journal, 1)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    write(journal, 2)
+    journal.close()
+    peer.sql(f"UPDATE mad_{name}.changes SET keys = '{keys}'")
+    with pytest.raises(StateError, match="the keys of a transaction were changed"):
+        restored(peer, name, tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"journal": 1, "transaction": "a", "token": 2}', "[" * 100_000]
+)
+def test_a_file_with_a_damaged_marker_is_not_taken_for_a_copy(
+    peer: Postgres, tmp_path: Path, text: str
+) -> None:
+    name = f"marker_{len(text)}"
+    journal = opened(peer, name, tmp_path / "one")
+    write(journal, 1)
+    journal.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "one" / "mad.db")) as db:
+        db.execute("UPDATE meta SET value = ? WHERE key = 'postgres'", (text,))
+        db.commit()
+    with pytest.raises(StateError, match="this is not the journal"):
+        restored(peer, name, tmp_path / "one")

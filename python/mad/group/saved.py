@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
@@ -20,6 +21,8 @@ MOST_SKIPPED = 1_000
 SAVE, SENT = "save", "sent"
 #: Key of the record of messages at which judging failed.
 POISON = "poison"
+#: Keys of the parts of a state: chunks, entities and closed incidents.
+_PART = re.compile(r"g\d{1,9}|e\d{1,19}|i.+", re.DOTALL | re.ASCII)
 
 #: A key and its value; None deletes it.
 Keyed: TypeAlias = tuple[str, bytes | None]
@@ -97,17 +100,39 @@ class SavedState:
     _waiting: dict[str, tuple[int, bytes | None]] = field(default_factory=dict)
 
     def take(self, key: str, number: int, value: bytes | None) -> None:
-        """Takes a message. Raises StateError for a record of another version."""
+        """Takes a message. Raises StateError for a record of another version, and for messages that
+        are none of mad."""
         self.number = max(self.number, number)
-        if key == SAVE and value is not None:
-            self.save = SaveRecord(**_read(value))
-            self._apply(self.save)
-        elif key == SENT and value is not None:
-            self.sent = SentRecord(**_read(value))
-        elif key == POISON and value is not None:
-            self.poison = PoisonRecord(**_read(value))
-        else:
+        if key in (SAVE, SENT, POISON):
+            self._take_record(key, value)
+        elif _PART.fullmatch(key):
             self._waiting[key] = number, value
+        else:
+            raise _foreign(f"the key {key!r:.40}")
+
+    def _take_record(self, key: str, value: bytes | None) -> None:
+        if value is None:
+            return
+        found = _read(value)
+        try:
+            if key == SAVE:
+                self.save = save = SaveRecord(**found)
+                _check(save.chunks > 0, isinstance(save.of, str))
+                _check(*map(_is_whole, (save.number, save.previous, save.position, save.seq)))
+                _check(*map(_is_whole, (save.chunks, save.entities, save.incidents)))
+                self._apply(save)
+            elif key == SENT:
+                self.sent = sent = SentRecord(**found)
+                _check(_is_whole(sent.number), _is_whole(sent.position))
+                _check(*(len(tick) == 2 and all(map(_is_time, tick)) for tick in sent.ticks))
+            else:
+                poison = PoisonRecord(**found)
+                first, end = poison.careful
+                _check(_is_whole(first), _is_whole(end), isinstance(poison.skipped, list))
+                _check(*map(_is_whole, poison.skipped))
+                self.poison = replace(poison, careful=(first, end))
+        except (TypeError, ValueError) as error:
+            raise _foreign(f"a record {key!r}") from error
 
     def _apply(self, record: SaveRecord) -> None:
         for key, (number, value) in self._waiting.items():
@@ -125,7 +150,9 @@ class SavedState:
         missing."""
         if self.save is None:
             return None
-        chunks = [self.parts.get(f"g{place}") for place in range(self.save.chunks)]
+        # a number that was forged costs no memory
+        places = min(self.save.chunks, len(self.parts) + 1)
+        chunks = [self.parts.get(f"g{place}") for place in range(places)]
         entities = [(int(key[1:]), part) for key, part in self.parts.items() if key[0] == "e"]
         incidents = [(key[1:], part) for key, part in self.parts.items() if key[0] == "i"]
         found = [chunk for chunk in chunks if chunk is not None]
@@ -178,9 +205,32 @@ def chunks_of(whole: bytes) -> int:
 
 
 def _read(value: bytes) -> dict[str, Any]:
-    found = json.loads(value)
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise _foreign("a record that is no JSON") from error
     if not isinstance(found, dict) or found.get("version") != VERSION:
         raise StateError(
             f"the state in the topic is not of version {VERSION}", "give another state_topic"
         )
     return found
+
+
+def _foreign(what: str) -> StateError:
+    return StateError(
+        f"the topic of the states has {what} that mad did not write",
+        "let mad alone write it, or give another state_topic",
+    )
+
+
+def _check(*facts: bool) -> None:
+    if not all(facts):
+        raise ValueError("a field has a value that it cannot have")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63

@@ -132,7 +132,7 @@ def read_state(access: KafkaAccess, topic: str, partition: int) -> SavedState:
             for message in consumer.consume(1_000, 0.1):
                 fault = message.error()
                 if fault is None:
-                    key = (message.key() or b"").decode()
+                    key = (message.key() or b"").decode("utf-8", "backslashreplace")
                     saved.take(key, _number_of(message.headers()), message.value())
                     # the time is that of one answer
                     end = monotonic() + CALL_SECONDS
@@ -189,8 +189,8 @@ def make_topics(access: KafkaAccess, topics: dict[str, dict[str, str]], like: st
 
 
 def _number_of(headers: Any) -> int:
-    found = dict(headers or ()).get(_NUMBER, b"0")
-    return int(found) if found.isdigit() else 0
+    found = dict(headers or ()).get(_NUMBER)
+    return int(found) if found and len(found) < 20 and found.isdigit() else 0
 
 
 def _of_producers(settings: dict[str, str]) -> dict[str, str]:

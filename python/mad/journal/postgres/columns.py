@@ -99,7 +99,7 @@ class Table:
             return (
                 tuple(values) if is_sound and row_digest(self.name, key, values) == digest else None
             )
-        except (ValueError, TypeError, AttributeError, KeyError):
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return None
 
 

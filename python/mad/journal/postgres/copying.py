@@ -6,7 +6,7 @@ import contextlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,16 @@ class Marker:
     def text(self) -> str:
         """The marker as JSON."""
         return json.dumps(asdict(self))
+
+    @classmethod
+    def of(cls, text: str) -> Marker | None:
+        """The marker of a text; None where it holds none."""
+        try:
+            found = cls(**json.loads(text))
+        except (ValueError, TypeError, RecursionError):
+            return None
+        texts = isinstance(found.journal, str) and isinstance(found.token, str)
+        return found if texts and type(found.transaction) is int else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +157,10 @@ async def catch_up(remote: Any, schema: str, directory: Path, place: str, after:
             if head.base > after:
                 return None
             changes = f"SELECT keys FROM {schema}.changes WHERE txn > $1"
-            for (text,) in await remote.fetch(changes, after):
-                for name, some in json.loads(text).items():
-                    keys[name].update(some)
             tables = {table.name: table for table in tables_of(db)}
+            for (text,) in await remote.fetch(changes, after):
+                for name, changed in changed_keys(text, tables, place).items():
+                    keys[name].update(changed)
             db.execute("BEGIN IMMEDIATE")
             if db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (UNSENT,)).fetchone():
                 for name, first, second in db.execute(f"SELECT * FROM {UNSENT}"):
@@ -171,6 +181,21 @@ async def catch_up(remote: Any, schema: str, directory: Path, place: str, after:
             db.execute("COMMIT")
     write_head(directory, head)
     return copied
+
+
+def changed_keys(text: str, tables: Container[str], place: str) -> dict[str, list[Key]]:
+    """The keys of changed rows by table, of one transaction. Raises `DamagedCopy`."""
+    try:
+        found = json.loads(text)
+        is_sound = all(
+            name in tables and all(isinstance(key, (int, str)) for key in some)
+            for name, some in found.items()
+        )
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        is_sound = False
+    if not is_sound:
+        raise DamagedCopy(place, ["the keys of a transaction were changed"])
+    return dict(found)
 
 
 def _delete(db: sqlite3.Connection, table: Table, keys: Sequence[Key]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 from pathlib import Path
@@ -122,7 +121,7 @@ def _marker(path: Path) -> Marker | None:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
             return None
         row = db.execute("SELECT value FROM meta WHERE key = ?", (MARKER,)).fetchone()
-    return None if row is None else Marker(**json.loads(row[0]))
+    return None if row is None else Marker.of(str(row[0]))
 
 
 def _remove(directory: Path, *names: str) -> None:
