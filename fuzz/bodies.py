@@ -3,9 +3,9 @@ those of `stored.py`.
 
 `python fuzz/bodies.py TARGET|all SECONDS [DIR]`. Seeds are changed at random, or drawn by coverage
 of the Python code where atheris is installed and `FUZZER=atheris` is set.
-DIR keeps the number of the next input and the inputs that
-failed: those that end in another error than a refusal, take more than ten seconds, or let the peak
-memory grow by more than 64 MiB. Exits 1 when an input failed.
+DIR keeps the number of the next input and the inputs that failed: those that end in another error
+than a refusal, take more than ten seconds of CPU time, or let the peak memory grow by more than
+64 MiB. Exits 1 when an input failed.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def attack(name: str, seconds: float, folder: Path) -> int:
         drawn = random.Random(number)
         data = mutated(drawn.choice(seeds), drawn)
         number += 1
-        started, fault = time.monotonic(), None
+        started, fault = time.process_time(), None
         try:
             target(data)
         except REFUSALS:
@@ -161,7 +161,7 @@ def attack(name: str, seconds: float, folder: Path) -> int:
             if isinstance(error, KeyboardInterrupt):
                 raise
             fault = f"{type(error).__name__}: {error}"
-        took = time.monotonic() - started
+        took = time.process_time() - started
         slowest = max(slowest, took)
         if took > LONGEST:
             fault = f"it took {took:.0f} s"

@@ -433,3 +433,14 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path, form: list[str]) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == errors.BROKEN_PIPE
+
+
+@pytest.mark.parametrize("command", ["inspect", "detect"])
+def test_an_unknown_format_is_an_error_of_usage(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("a,b,c\n")
+    with pytest.raises(SystemExit) as ended:
+        main([command, str(tmp_path / "a.csv"), "--format", "nope"])
+    assert ended.value.code == errors.USAGE
+    assert 'format = "nope"; there are: csv' in capsys.readouterr().err

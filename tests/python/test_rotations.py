@@ -7,6 +7,7 @@ while the source is ended and started again: each record is read once.
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import random
@@ -18,7 +19,7 @@ from typing import Any, cast
 
 import pytest
 
-from mad.sources import beginning, content, follower, identity, tail
+from mad.sources import beginning, content, follower, identity, place, tail
 from mad.sources.protocol import Batch
 from mad.sources.tail import TailOptions, TailSource
 
@@ -84,9 +85,9 @@ class Writer:
         for one in self.path.parent.glob(f"{self.path.name}.*"):
             number, _, rest = one.name[len(self.path.name) + 1 :].partition(".")
             numbers.append((int(number), one, rest))
-        for place, one, rest in sorted(numbers, reverse=True):
-            if place >= least:
-                name = f"{self.path.name}.{place + 1}{'.' + rest if rest else ''}"
+        for old, one, rest in sorted(numbers, reverse=True):
+            if old >= least:
+                name = f"{self.path.name}.{old + 1}{'.' + rest if rest else ''}"
                 yield lambda one=one, name=name: one.rename(self._named(name))  # type: ignore[misc]
 
     def _compressed(self, path: Path) -> Iterator[Callable[[], object]]:
@@ -240,6 +241,7 @@ class Steps:
             monkeypatch.setattr(module, name, self._around(getattr(module, name)))
         for clock in (tail, follower, beginning):
             monkeypatch.setattr(clock, "monotonic", lambda: self._now)
+        monkeypatch.setattr(tail, "thread_time", lambda: 0.0)
 
     def pass_time(self, seconds: float) -> None:
         """Lets time pass."""
@@ -352,3 +354,35 @@ def test_a_file_that_is_gone_with_lines_is_named(tmp_path: Path) -> None:
     (fault,) = source.faults()
     assert "app.log is gone, with the lines" in fault
     source.close()
+
+
+def test_many_rotated_files_are_compared_in_linear_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source that was ended for long finds hundreds of files that it does not know."""
+    compared = itertools.count()
+
+    def is_copy(one: Any, other: Any) -> bool | None:
+        next(compared)
+        return place.is_copy(one, other)
+
+    for module in (follower, identity):
+        monkeypatch.setattr(module, "is_copy", is_copy)
+    path = tmp_path / "app.log"
+    path.touch()
+    options = TailOptions(paths=(str(tmp_path / "*.log*"),), poll_seconds=0.01)
+    source, positions = TailSource(options), dict[str, Any]()
+    source.open({})
+    while (batch := source.read(0.05)) is not None:
+        positions.update(batch.positions)
+    source.close()
+    for number in range(300):
+        path.with_name(f"app.log.{number}").write_text(f'{{"trace_id": "{number}"}}\n' * 50)
+    source = TailSource(options)
+    source.open(positions)
+    found = Counter[str]()
+    while (batch := source.read(0.05)) is not None:
+        found.update(json.loads(line)["trace_id"] for line in batch.body.splitlines() if line)
+    source.close()
+    assert found == {str(number): 50 for number in range(300)}
+    assert next(compared) < 3_000

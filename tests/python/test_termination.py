@@ -71,8 +71,10 @@ def test_a_signal_right_after_the_line_that_mad_listens_ends_the_process(
             assert any("mad listens" in line for line in process.stderr)
             time.sleep(drawn.choice((0.0, 0.001, 0.01, 0.1)))
             process.send_signal(number)
+            time.sleep(drawn.choice((0.0, 0.01)))
+            process.send_signal(signal.SIGINT)
             _, said = process.communicate(timeout=60)
-        assert process.returncode == 0, said
+        assert process.returncode == 0 and "Traceback" not in said, said
 
 
 @DROPPED
@@ -115,4 +117,4 @@ def test_a_signal_between_start_and_server_reaches_the_server(number: signal.Sig
                 signal.raise_signal(signal.SIGTERM)
         # while the service ends, further signals change nothing
         signal.raise_signal(number)
-    assert got == [number, signal.SIGTERM]
+    assert got == [number]

@@ -3,7 +3,7 @@
 //!
 //! It changes seeds at random and keeps nothing in memory but them. DIR keeps the number of the
 //! next input, so that a run continues where the last one stopped, and the inputs that failed.
-//! An input fails when it panics, takes more than ten seconds, or lets the peak memory of the
+//! An input fails when it panics, takes more than ten seconds twice, or lets the peak memory of the
 //! process grow by more than 64 MiB. Exits 1 when an input failed.
 #![allow(clippy::print_stdout, reason = "the report of the run")]
 
@@ -61,9 +61,16 @@ fn attack(name: &str, target: Target, time: Duration, folder: &Path) -> u64 {
         number += 1;
         let started = Instant::now();
         let is_fine = catch_unwind(|| target(&input)).is_ok();
-        slowest = slowest.max(started.elapsed());
+        let mut took = started.elapsed();
+        if is_fine && took > LONGEST {
+            // other programs may have had the processor
+            let again = Instant::now();
+            target(&input);
+            took = took.min(again.elapsed());
+        }
+        slowest = slowest.max(took);
         let is_large = number.is_multiple_of(64) && peak_kib() > usual + MOST_KIB;
-        if !is_fine || started.elapsed() > LONGEST || is_large {
+        if !is_fine || took > LONGEST || is_large {
             failed += 1;
             let file = place.join(format!("failed-{number}"));
             println!("{name}: {} fails", file.display());

@@ -87,6 +87,17 @@ def workers(text: str) -> int:
     return int(text)
 
 
+def format_name(text: str) -> str:
+    """The name of a format of files."""
+    from mad import _core
+
+    try:
+        _core.Inspector(None, text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def add_json(command: argparse.ArgumentParser) -> None:
     """Adds the argument `--json` of commands that print one document."""
     command.add_argument("--json", action="store_true", help="print one JSON document")
@@ -96,6 +107,7 @@ def add_format(command: argparse.ArgumentParser) -> None:
     """Adds the arguments that say how files are written."""
     command.add_argument(
         "--format",
+        type=format_name,
         metavar="FORMAT",
         help="the format of the files instead of the detected one, such as nginx or jmeter; "
         "docs/formats.md lists them",

@@ -306,7 +306,7 @@ def _serve(
     if tokens is not None:
         _reload_on_hangup(app, Path(str(server.token_file)))
     endings = [app.close] if demo_shop is None else [demo_shop.stop, app.close]
-    running = server_of(app, endings, termination, verbose=verbose)
+    running = server_of(app, endings, verbose=verbose)
     with contextlib.ExitStack() as ending:
         if receiver is not None:
             receiver.start()
@@ -314,7 +314,9 @@ def _serve(
         if demo_shop is not None:
             url = f"http://{shown(server.host)}:{port}"
             ending.enter_context(demo_shop.beside(running, url))
-        running.run(sockets=[listening])
+        # an exception in the midst of the event loop would not end it in order
+        with termination.serving(running.handle_exit):
+            running.run(sockets=[listening])
 
 
 def _grpc_receiver(server: ServerOptions, engine: Engine, app: Application) -> GrpcReceiver | None:
@@ -357,20 +359,17 @@ def _reload_on_hangup(app: Application, path: Path) -> None:
 
 
 def server_of(
-    app: Application,
-    endings: Sequence[Callable[[], None]],
-    termination: Termination,
-    *,
-    verbose: bool = False,
+    app: Application, endings: Sequence[Callable[[], None]], *, verbose: bool = False
 ) -> uvicorn.Server:
-    """A uvicorn server that stops the demo and the event streams before it shuts down."""
+    """A uvicorn server that stops the demo and the event streams before it shuts down. Its signals
+    are for the caller to pass on."""
     import uvicorn
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Generator[None, None, None]:
-            with termination.serving(self.handle_exit):
-                yield
+            # `Termination` has the signals
+            yield
 
         def handle_exit(self, sig: int, frame: Any) -> None:
             for end in endings:

@@ -19,9 +19,9 @@ _AGAIN_SECONDS = 1.0
 class Termination:
     """The signals that end a service.
 
-    While it starts, the first signal raises `SystemExit` or `KeyboardInterrupt`. While it serves,
-    its server gets the signals, also one that came before. Then it ends, and further signals change
-    nothing.
+    While it starts, a signal raises `SystemExit` or `KeyboardInterrupt`. While it serves, its
+    server gets the first one, also one that came before. Then it ends, within the time that the
+    server has for open requests, and further signals change nothing.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,9 @@ class Termination:
         is_first = not self.signal
         self.signal = self.signal or number
         if self._serving is not None:
-            self._serving(number, frame)
+            # a second signal would cut the end of the server short
+            if is_first:
+                self._serving(number, frame)
         elif self._is_starting:
             if is_first:
                 threading.Thread(target=self._insist, daemon=True).start()

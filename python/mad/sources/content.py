@@ -110,3 +110,17 @@ def is_being_packed(path: Path) -> bool:
         return False
     finally:
         content.close()
+
+
+def first_bytes(path: Path, size: int) -> bytes:
+    """The first decompressed bytes of a file; none when it cannot be read."""
+    try:
+        content = content_of(path)
+    except OSError:
+        return b""
+    try:
+        return content.at(0, size)
+    except (OSError, ValueError):
+        return b""
+    finally:
+        content.close()

@@ -58,7 +58,8 @@ class Follower:
         self._read_form: tuple[int, int, int] | None = None
         #: The form whose content was last compared with the place.
         self._known_form: tuple[int, int, int] | None = None
-        self._misses = 0
+        #: Looks in a row that did not find the file.
+        self.misses = 0
         self._missed_since = 0.0
         #: Whether the file was truncated, so that its rest is in a copy or lost.
         self.is_truncated = False
@@ -120,7 +121,7 @@ class Follower:
         if self._file is not None:
             self._file.path = one.path
         self.path, self.family, self.is_live = one.path, family, is_live
-        self.seen, self._misses, self.is_truncated = one, 0, False
+        self.seen, self.misses, self.is_truncated = one, 0, False
 
     def refresh(self) -> bool:
         """Looks whether the file has grown. Returns whether it still has its name."""
@@ -135,27 +136,28 @@ class Follower:
     def missed(self) -> None:
         """A look did not find the file."""
         self.seen = None
-        self._misses += 1
-        if self._misses == 1:
+        self.misses += 1
+        if self.misses == 1:
             self._missed_since = monotonic()
 
     @property
     def is_gone(self) -> bool:
         """Whether the file was deleted, truncated or moved to another folder, and has no copy."""
-        if self.waits or not self._misses:
+        if self.waits or not self.misses:
             return False
         if self.is_truncated:
             # a copy is made before
-            return self._misses >= 2
+            return self.misses >= 2
         if self._file is None or self._file.is_deleted():
-            return self._misses >= _GONE_LOOKS
+            return self.misses >= _GONE_LOOKS
         return monotonic() - self._missed_since > _GONE_SECONDS
 
-    def has_copy(self, path: Path) -> bool:
-        """Whether a file holds the beginning of this one, or all of it, as its copies do."""
+    def has_copy(self, one: Seen) -> bool | None:
+        """Whether a file holds the beginning of this one, or all of it, as its copies do; None when
+        one of them was renamed in this moment."""
         if self.seen is not None:
-            return is_copy(path, self.seen.path)
-        return self._file is not None and self._file.has_copy(path)
+            return is_copy(one, self.seen)
+        return self._file is not None and self._file.has_copy(one)
 
     def continue_in(self, one: Seen) -> None:
         """Continues in a copy of the file."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from mad.sources.beginning import Beginning, LastRecord
 from mad.sources.compressed import TruncatedError
 from mad.sources.content import CHUNK, content_of
-from mad.sources.place import HEAD, TAIL, Place, begins, hash_of
+from mad.sources.place import HEAD, TAIL, Named, Place, begins, hash_of
 
 #: Longest line; a longer one is skipped and counted.
 LONGEST_LINE = 8 << 20
@@ -127,14 +127,15 @@ class Grown:
             step = len(self._content.at(size, CHUNK))
         return size
 
-    def has_copy(self, path: Path) -> bool:
-        """Whether a file holds the beginning of this one, or all of it."""
+    def has_copy(self, one: Named) -> bool | None:
+        """Whether a file holds the beginning of this one, or all of it; None when its name belongs
+        to another file by now."""
         try:
-            copy = content_of(path)
-        except OSError:
-            return False
+            copy = content_of(one.path)
+        except OSError as error:
+            return None if isinstance(error, FileNotFoundError) else False
         try:
-            return begins(self._content, copy)
+            return begins(self._content, copy) if copy.inode() == one.inode else None
         except (OSError, ValueError):
             return False
         finally:

@@ -11,11 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from time import time
 
-from mad.sources.content import is_being_packed
+from mad.sources.content import first_bytes, is_being_packed
 from mad.sources.follower import WRITTEN_SECONDS, Follower
 from mad.sources.place import is_copy
 from mad.sources.rotation import Patterns, Seen, files_of, infixed, seen, shape, suffixed
 
+#: First bytes by which copies are looked for. Lines of logs differ in them, by their times.
+FIRST_BYTES = 512
 #: Most copies that are remembered, so that they are not compared again.
 _MOST_COPIES = 10_000
 
@@ -27,6 +29,8 @@ class Identity:
         self._patterns = patterns
         #: Copies by their form, with the file of which they are copies, and its form.
         self._copies: dict[tuple[int, int, int], tuple[Follower, tuple[int, int, int]]] = {}
+        #: First bytes of files by their form.
+        self._firsts: dict[tuple[int, int, int], bytes] = {}
         #: Styles of names before the ending that rotated files of a family have.
         self._styles: dict[Path, set[str]] = defaultdict(set)
         #: The new rotated files of the last look, by device and inode, and those of them that need
@@ -59,7 +63,7 @@ class Identity:
             of_inode = by_inode.get(follower.place.inode, [])
             # a name that is asked for wins over the target of a link
             of_inode = sorted(of_inode, key=lambda one: one.path not in asked)
-            results = [(one, self._is_same(follower, one, known)) for one in of_inode]
+            results = [(one, self._is_same(follower, one)) for one in of_inode]
             same = next((one for one, is_same in results if is_same), None)
             moving = next((one for one, is_same in results if is_same is None), None)
             if same is None and moving is not None:
@@ -165,18 +169,18 @@ class Identity:
             return False
         return suffixed(path.name) is not None or shape(path.name) in self._styles[family]
 
-    def _is_same(self, follower: Follower, one: Seen, known: Iterable[Follower]) -> bool | None:
-        """Whether a file with the inode of a known one is that one. Of a file that was empty
-        nothing but the inode is known, which another file may have by now."""
+    def _is_same(self, follower: Follower, one: Seen) -> bool | None:
+        """Whether a file with the inode of a known one is that one; None when it was renamed in
+        this moment.
+
+        Of a file that was empty nothing but the inode is known, which another file may have by now.
+        Under another name it is new, and is read from its start as well.
+        """
         if follower.place.head_bytes or follower.is_open or one.path == follower.path:
             return follower.is_same(one)
-        family = self._family(one.path)
-        if family != follower.family:
-            return False
-        if not (is_same := follower.is_same(one)):
-            return is_same
-        others = [other for other in known if other is not follower]
-        return one.path == family or not self._is_copy(one, family, others, [])
+        if infixed(one.path.name) is not None and self._family(one.path) == follower.family:
+            self._styles[follower.family].add(shape(one.path.name))
+        return False
 
     def _copy_of(self, follower: Follower, forms: list[tuple[Seen, Path]]) -> Seen | None:
         """The copy in which reading continues: the newest one of the family that has the content
@@ -188,7 +192,22 @@ class Identity:
             one for one, family in forms if family == follower.family and one.path != family
         ]
         newest = sorted(of_family, key=lambda one: -one.changed)
-        return next((one for one in newest if place.is_in(one.path)), None)
+        return next((one for one in newest if place.is_known_in(one.path, one.inode)), None)
+
+    def _first_bytes(self, one: Seen) -> bytes | None:
+        """The first bytes of a file, which most files differ in; None where they are unknown."""
+        found = self._firsts.get(one.form)
+        if found is None and one.size and (found := first_bytes(one.path, FIRST_BYTES)):
+            if len(self._firsts) > _MOST_COPIES:
+                self._firsts.clear()
+            self._firsts[one.form] = found
+        return found
+
+    def _may_begin(self, other: Seen, first: bytes | None) -> bool:
+        """Whether another file may begin with these first bytes."""
+        if first is None or (beginning := self._first_bytes(other)) is None:
+            return True
+        return beginning.startswith(first) or first.startswith(beginning)
 
     def _is_copy(
         self, one: Seen, family: Path, known: Iterable[Follower], beside: list[Seen]
@@ -199,14 +218,23 @@ class Identity:
         if original is not None and original.seen is not None and original.seen.form == form:
             return True
         of_family = [other for other in known if other.family == family and other.path != one.path]
+        first = self._first_bytes(one)
         for other in of_family:
-            if other.has_copy(one.path):
+            if other.seen is not None and not self._may_begin(other.seen, first):
+                continue
+            is_one = other.has_copy(one)
+            if is_one is None:
+                # renamed in this moment: another look compares them
+                self._unsure.add((one.device, one.inode))
+                return True
+            if is_one:
                 if len(self._copies) > _MOST_COPIES:
                     self._copies.clear()
                 if other.seen is not None:
                     self._copies[one.form] = other, other.seen.form
                 return True
-        if any(is_copy(one.path, other.path) for other in beside):
+        may_be = (other for other in beside if self._may_begin(other, first))
+        if any(is_copy(one, other) is not False for other in may_be):
             return True
         if not all(_is_unchanged(other) for other in of_family):
             self._unsure.add((one.device, one.inode))

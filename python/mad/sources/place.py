@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mad.sources.content import CHUNK, Content, content_of
 
@@ -15,6 +15,18 @@ LEFT = 1 << 62
 """Offset of a file of which nothing more is read, such as one that is older than the first look."""
 #: Bytes at the beginning and at the end by which copies are compared.
 _BLOCK = 4_096
+
+
+class Named(Protocol):
+    """A file under the name that it had a moment ago."""
+
+    @property
+    def path(self) -> Path:
+        """The name."""
+
+    @property
+    def inode(self) -> int:
+        """The inode of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +97,21 @@ class Place:
         return hash_of(tail) == self.tail or (not is_same and len(tail) < size)
 
 
-def is_copy(one: Path, other: Path) -> bool:
+def is_copy(one: Named, other: Named) -> bool | None:
     """Whether a file holds the beginning of another one, or all of it, as its copies do, also while
-    they are being written."""
+    they are being written; None when a name belongs to another file by now."""
     try:
-        copy = content_of(one)
-    except OSError:
-        return False
+        copy = content_of(one.path)
+    except OSError as error:
+        return None if isinstance(error, FileNotFoundError) else False
     try:
-        original = content_of(other)
-    except OSError:
+        original = content_of(other.path)
+    except OSError as error:
         copy.close()
-        return False
+        return None if isinstance(error, FileNotFoundError) else False
     try:
+        if copy.inode() != one.inode or original.inode() != other.inode:
+            return None
         return begins(original, copy)
     except (OSError, ValueError):
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, thread_time
 from typing import Any
 
 from mad.config.options import option
@@ -25,8 +25,8 @@ _REPORT_SECONDS = 600.0
 #: Share of the files that the process may open which a source keeps open. It opens twice as many
 #: while records of several lines are unfinished.
 _OPEN_SHARE = 4
-#: A look for new files is repeated after this many times its duration at the earliest.
-_LOOK_SHARE = 10.0
+#: A look for new files is repeated after this many times its CPU time, or after this many seconds.
+_LOOK_SHARE, _LONGEST_PAUSE = 10.0, 10.0
 #: Time of a look that is made at once, and most of these in one read.
 _AT_ONCE, _MOST_LOOKS = float("-inf"), 4
 
@@ -183,8 +183,9 @@ class TailSource:
                 return batch
             if one.is_truncated:
                 self._next_look = _AT_ONCE
-            if one.seen is None:
+            if one.seen is None and one.misses < 2:
                 # it may be found in its copy, or under another name, and is read before the others
+                self._next_look = _AT_ONCE
                 return None
             if one.may_close and (not one.is_live or self._open > self._most_open):
                 one.rest()
@@ -277,7 +278,7 @@ class TailSource:
 
     def _look(self) -> None:
         """Finds the present names of files, and new files."""
-        begin = monotonic()
+        begin = thread_time()
         marks = {_mark(one) for one in self.options.paths}
         is_first = not marks <= self._marks.keys()
         new, asked = self._identity.look(self._files, is_first=is_first)
@@ -300,8 +301,8 @@ class TailSource:
         self._is_looked = True
         self._files.sort(key=_order)
         self._give_keys()
-        end = monotonic()
-        self._next_look = max(begin + self.options.poll_seconds, end + _LOOK_SHARE * (end - begin))
+        pause = min(_LOOK_SHARE * (thread_time() - begin), _LONGEST_PAUSE)
+        self._next_look = monotonic() + max(self.options.poll_seconds, pause)
 
     def _follower(self, one: Seen, family: Path, *, at_end: bool) -> Follower | None:
         """A follower of a new file; None when it is gone again. A file that cannot be opened is
