@@ -20,7 +20,7 @@ from typing import Any, cast
 import pytest
 
 from mad.sources import beginning, content, follower, identity, place, tail
-from mad.sources.protocol import Batch
+from mad.sources.protocol import Batch, SourceUnavailable
 from mad.sources.tail import TailOptions, TailSource
 
 SEED, CASES = int(os.environ.get("MAD_SEED", "1")), int(os.environ.get("MAD_ROTATIONS", "12"))
@@ -386,3 +386,25 @@ def test_many_rotated_files_are_compared_in_linear_time(
     source.close()
     assert found == {str(number): 50 for number in range(300)}
     assert next(compared) < 3_000
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        {"inode": 1},
+        {"inode": "x", "offset": 1, "head_bytes": 0, "head": ""},
+        {"inode": 1, "offset": -5, "head_bytes": 0, "head": ""},
+        {"inode": 1, "offset": 5, "head_bytes": 2**60, "head": ""},
+        {"inode": 1, "offset": 5, "head_bytes": 0, "head": "", "path": "\0"},
+        "text",
+        [],
+        7,
+    ],
+)
+def test_a_damaged_position_is_named(position: Any, tmp_path: Path) -> None:
+    """The files are not read again as if they were new."""
+    path = tmp_path / "app.log"
+    path.write_text('{"trace_id": "a"}\n')
+    source = TailSource(TailOptions(paths=(str(path),)))
+    with pytest.raises(SourceUnavailable, match=r"app\.log in the journal is damaged"):
+        source.open({str(path): position})

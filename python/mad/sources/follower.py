@@ -58,6 +58,8 @@ class Follower:
         self._read_form: tuple[int, int, int] | None = None
         #: The form whose content was last compared with the place.
         self._known_form: tuple[int, int, int] | None = None
+        #: Whether all of the file had been read when it was last found.
+        self.was_read = False
         #: Looks in a row that did not find the file.
         self.misses = 0
         self._missed_since = 0.0
@@ -135,6 +137,8 @@ class Follower:
 
     def missed(self) -> None:
         """A look did not find the file."""
+        if self.seen is not None:
+            self.was_read = self.seen.size <= self.place.offset
         self.seen = None
         self.misses += 1
         if self.misses == 1:
@@ -231,7 +235,8 @@ class Follower:
         rest = file.rest()
         if file.is_truncated:
             self.close()
-            self.is_truncated, self._known_form, self.seen = True, None, None
+            self.missed()
+            self.misses, self.is_truncated, self._known_form = 0, True, None
         elif self.seen is not None and file.is_read(self.seen.size):
             self._read_form = self.seen.form
         batch = self._batch(file, rest, 0) if rest else None

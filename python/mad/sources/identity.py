@@ -12,12 +12,11 @@ from pathlib import Path
 from time import time
 
 from mad.sources.content import first_bytes, is_being_packed
+from mad.sources.family import FIRST_BYTES, Family, Member
 from mad.sources.follower import WRITTEN_SECONDS, Follower
 from mad.sources.place import is_copy
 from mad.sources.rotation import Patterns, Seen, files_of, infixed, seen, shape, suffixed
 
-#: First bytes by which copies are looked for. Lines of logs differ in them, by their times.
-FIRST_BYTES = 512
 #: Most copies that are remembered, so that they are not compared again.
 _MOST_COPIES = 10_000
 
@@ -104,15 +103,26 @@ class Identity:
     ) -> list[tuple[Seen, Path]]:
         """The files that are neither known nor copies, the oldest first."""
         new: list[tuple[Seen, Path]] = []
+        families: dict[Path, Family] = defaultdict(lambda: Family(self._first_bytes))
+        wanted = {family for _, family in forms}
+        members = [one for one in known if one.family in wanted]
+        for follower in members:
+            families[follower.family].add(follower)
         # copies are recognised by the file that is written to
         for one, family in sorted(
             forms, key=lambda pair: (pair[0].path != pair[1], pair[0].changed)
         ):
             if one.path not in asked and not self._is_rotated(one.path, family):
                 continue
-            beside = [other for other, of in new if of == family]
-            if one.path == family or not self._is_copy(one, family, known, beside):
+            if one.path == family or not self._is_copy(one, families[family]):
                 new.append((one, family))
+                families[family].add(one)
+        changed = {one.family for one in members if not _is_unchanged(one)}
+        self._unsure |= {
+            (one.device, one.inode)
+            for one, family in new
+            if family in changed and one.path != family
+        }
         return sorted(new, key=lambda pair: pair[0].changed)
 
     def is_live(self, path: Path, asked: dict[Path, Seen]) -> bool:
@@ -203,46 +213,38 @@ class Identity:
             self._firsts[one.form] = found
         return found
 
-    def _may_begin(self, other: Seen, first: bytes | None) -> bool:
-        """Whether another file may begin with these first bytes."""
-        if first is None or (beginning := self._first_bytes(other)) is None:
-            return True
-        return beginning.startswith(first) or first.startswith(beginning)
-
-    def _is_copy(
-        self, one: Seen, family: Path, known: Iterable[Follower], beside: list[Seen]
-    ) -> bool:
-        """Whether a file is a copy of a known one or of a new one `beside` it, or may become one
-        while it is being written."""
+    def _is_copy(self, one: Seen, family: Family) -> bool:
+        """Whether a file is a copy of another one of its family, or may become one while it is
+        being written."""
         original, form = self._copies.get(one.form, (None, None))
         if original is not None and original.seen is not None and original.seen.form == form:
             return True
-        of_family = [other for other in known if other.family == family and other.path != one.path]
-        first = self._first_bytes(one)
-        for other in of_family:
-            if other.seen is not None and not self._may_begin(other.seen, first):
+        for other in family.like(self._first_bytes(one)):
+            if isinstance(other, Seen):
+                is_one = is_copy(one, other)
+            elif other.path == one.path:
+                # another file had the name before
                 continue
-            is_one = other.has_copy(one)
+            else:
+                is_one = other.has_copy(one)
             if is_one is None:
                 # renamed in this moment: another look compares them
                 self._unsure.add((one.device, one.inode))
                 return True
             if is_one:
-                if len(self._copies) > _MOST_COPIES:
-                    self._copies.clear()
-                if other.seen is not None:
-                    self._copies[one.form] = other, other.seen.form
+                self._remember(one, other)
                 return True
-        may_be = (other for other in beside if self._may_begin(other, first))
-        if any(is_copy(one, other) is not False for other in may_be):
-            return True
-        if not all(_is_unchanged(other) for other in of_family):
-            self._unsure.add((one.device, one.inode))
-        if not of_family and not beside:
+        if not family:
             return False
         # a copy that has no content yet, or of which nothing can be unpacked yet
         is_recent = time() - one.changed / 1e9 < WRITTEN_SECONDS
         return one.size == 0 or (is_recent and is_being_packed(one.path))
+
+    def _remember(self, one: Seen, original: Member) -> None:
+        if len(self._copies) > _MOST_COPIES:
+            self._copies.clear()
+        if isinstance(original, Follower) and original.seen is not None:
+            self._copies[one.form] = original, original.seen.form
 
 
 def _is_unchanged(one: Follower) -> bool:

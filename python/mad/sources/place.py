@@ -42,11 +42,21 @@ class Place:
     tail: str = ""
 
     @classmethod
-    def of(cls, stored: Any) -> Place | None:
-        """The place of a stored position; None without one."""
-        if not isinstance(stored, dict):
-            return None
-        return cls(**{key: value for key, value in stored.items() if key != "path"})
+    def of(cls, stored: Any) -> Place:
+        """The place of a stored position. Raises ValueError for anything else."""
+        try:
+            place = cls(**{key: value for key, value in stored.items() if key != "path"})
+        except (TypeError, AttributeError) as error:
+            raise ValueError("it is no place in a file") from error
+        numbers = (place.inode, place.offset, place.head_bytes)
+        texts = (place.head, place.tail, stored.get("path", ""))
+        if (
+            not all(type(one) is int and 0 <= one < 2**64 for one in numbers)
+            or not all(isinstance(one, str) and "\0" not in one for one in texts)
+            or place.head_bytes > HEAD
+        ):
+            raise ValueError("it is no place in a file")
+        return place
 
     def as_json(self) -> dict[str, Any]:
         """The place as the position of a batch."""

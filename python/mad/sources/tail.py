@@ -27,6 +27,8 @@ _REPORT_SECONDS = 600.0
 _OPEN_SHARE = 4
 #: A look for new files is repeated after this many times its CPU time, or after this many seconds.
 _LOOK_SHARE, _LONGEST_PAUSE = 10.0, 10.0
+#: The position of a pattern that was looked at.
+_LOOKED = 1
 #: Time of a look that is made at once, and most of these in one read.
 _AT_ONCE, _MOST_LOOKS = float("-inf"), 4
 
@@ -93,11 +95,18 @@ class TailSource:
         self.close()
         self._given, self._marks, self._gone = {}, {}, {}
         for key, stored in positions.items():
-            place = Place.of(stored)
-            if place is None:
-                if stored is not None:
-                    self._marks[key] = self._given[key] = stored
+            if stored is None:
                 continue
+            if stored == _LOOKED:
+                self._marks[key] = self._given[key] = stored
+                continue
+            try:
+                place = Place.of(stored)
+            except ValueError as error:
+                raise SourceUnavailable(
+                    f"the position of {key} in the journal is damaged: {error}",
+                    "start with another name of the source, which reads its files again",
+                ) from error
             path = Path(stored.get("path", key))
             one = Follower(path, place, self._reading, family=self._patterns.original(path))
             one.key = key
@@ -215,7 +224,9 @@ class TailSource:
 
     def _forget(self, one: Follower) -> None:
         """Forgets a file that is gone."""
-        if not one.is_open and one.is_live and not one.place.is_left:
+        # of a file that was empty nothing is known: its lines may be under another name
+        is_known = one.place.head_bytes > 0 and not one.place.is_left
+        if not one.is_open and one.is_live and is_known and not one.was_read:
             log.warning(
                 "%s: the file that was read to byte %d is gone, and with it the lines added since",
                 one.path,
@@ -297,7 +308,7 @@ class TailSource:
                 follower.found(one, family=family, is_live=is_live)
                 self._files.append(follower)
                 live += is_live
-        self._marks.update(dict.fromkeys(marks, 1))
+        self._marks.update(dict.fromkeys(marks, _LOOKED))
         self._is_looked = True
         self._files.sort(key=_order)
         self._give_keys()
