@@ -14,7 +14,7 @@ JOBS   ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOURCES := $(shell find mad-core/src mad-py/src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
            Cargo.toml Cargo.lock mad-core/Cargo.toml mad-py/Cargo.toml pyproject.toml
 
-.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-engines test-field test-deep lint quality quality-shop quality-public quality-causes quality-quiet quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds quality-methods bench-core bench-metrics bench-forest bench-svm bench-graph bench-storm bench bench-service bench-spark bench-page bench-logs bench-sources bench-postgres bench-capacity bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-together quality-log-rates quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
+.PHONY: help demo serve-demo demo-live test test-rust test-real properties test-python test-panic test-tables test-engines test-field test-deep lint quality quality-shop quality-public quality-causes quality-quiet quality-promise quality-early quality-spans quality-cascades quality-lasting quality-calm quality-worlds quality-methods bench-core bench-metrics bench-forest bench-svm bench-graph bench-storm bench bench-service bench-spark bench-page bench-logs bench-sources bench-postgres bench-capacity bench-dashboard pictures bench-overload soak faults quality-late quality-culprits quality-words quality-together quality-log-rates quality-ablation quality-views quality-logs quality-log-evidence bench-culprits fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -140,6 +140,9 @@ quality-causes: $(VENV)/.installed $(VENV)/.tested ## say why events of public d
 
 quality-quiet: $(VENV)/.installed ## measure false alarms on 200 kinds of quiet series
 	$(BIN)/python benches/quiet.py
+
+quality-promise: $(VENV)/.installed $(VENV)/.tested ## measure flagged normal rows of public data at each sensitivity; DATA=DIR SCORERS=DIR
+	$(BIN)/python benches/promise.py "$(DATA)/detection" "$(SCORERS)/detection.py"
 
 quality-shop: ## measure accuracy on simulated shops
 	$(CARGO) run --release -q -p mad-benches --bin quality-shop
