@@ -12,6 +12,12 @@ const RECORDS_OF_STEP: f64 = 5.0;
 const STEPS: [f64; 6] = [30.0, 15.0, 10.0, 5.0, 2.0, 1.0];
 
 impl PipelineConfig {
+    /// Whether a recording of this length has too few rows with the default step.
+    pub(crate) fn is_short(&self, length: Duration) -> bool {
+        let least = (self.guard.min_points as f64).min(ROWS);
+        length.as_secs_f64() < least * FeatureConfig::default().step_seconds
+    }
+
     /// The settings for a recording of this length that is read as a whole, such as a load test of
     /// ten minutes; none where these settings fit it.
     ///
@@ -53,11 +59,9 @@ impl PipelineConfig {
     ) -> Option<Self> {
         let usual = FeatureConfig::default();
         let (seconds, finest) = (length.as_secs_f64(), resolution.as_secs_f64());
-        let least = (self.guard.min_points as f64).min(ROWS);
-        let is_short = seconds < least * usual.step_seconds;
         if !self.features.adapt_step
             || self.features.step_seconds != usual.step_seconds
-            || !is_short
+            || !self.is_short(length)
         {
             return None;
         }

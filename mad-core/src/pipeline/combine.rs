@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::counters::Counters;
 use super::first_stage::Stage;
-use super::part::{Forwarded, Part, PartEntity, PartRow, Silence, unpacked};
+use super::part::{Forwarded, Part, PartEntity, Silence};
 use super::plan::Plan;
 use super::replay::{Event, events};
 use super::{Pipeline, Update};
@@ -47,8 +47,8 @@ impl Pipeline {
         let mut silences: BTreeMap<Timestamp, Vec<Silence>> = BTreeMap::new();
         let mut watermark = Timestamp::MIN;
         for part in parts {
-            rows.extend(unpacked::<PartRow>(&part.rows, &part.partition)?);
-            forwarded.extend(unpacked::<Forwarded>(&part.forwarded, &part.partition)?);
+            rows.extend(part.rows);
+            forwarded.extend(part.forwarded);
             for silence in part.silences {
                 silences.entry(silence.step).or_default().push(silence);
             }
@@ -156,7 +156,7 @@ fn checked(plan: &Plan, parts: impl IntoIterator<Item = Part>) -> Result<Vec<Par
             )));
         }
         match known.get(&name) {
-            Some(same) if same.is_same(&part) => {}
+            Some(same) if same.is_same(&part)? => {}
             Some(_) => {
                 return Err(Error::state(format!(
                     "there are two different parts of partition `{name}`"

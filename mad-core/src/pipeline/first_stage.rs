@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::part::{Forwarded, ForwardedSpan, Part, PartEntity, PartRow, Silence, packed};
+use super::part::{Forwarded, ForwardedSpan, Part, PartEntity, PartRow, Silence};
 use super::plan::Plan;
 use super::survey::version;
 use super::{Pipeline, Update};
@@ -165,9 +165,9 @@ impl Pipeline {
             version: version(),
             partition: partition.to_owned(),
             plan: fingerprint,
-            rows: packed(&rows)?,
+            rows,
             silences,
-            forwarded: packed(&forwarded)?,
+            forwarded,
             entities: entities.collect(),
             records,
             counters: self.counters(),

@@ -23,6 +23,7 @@ mod input;
 mod judge;
 mod level_accepted;
 mod names;
+mod packed;
 mod part;
 mod partition;
 mod plan;

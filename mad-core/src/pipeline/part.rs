@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::counters::Counters;
 use super::entity_export::EntityExport;
-use super::envelope;
 use super::survey::{Turn, TurnOf, check_version};
+use super::{envelope, packed};
 use crate::error::{Error, Result};
 use crate::guard::JudgedRow;
 use crate::history::FlaggedRow;
@@ -24,13 +23,13 @@ pub struct Part {
     pub(super) partition: String,
     /// Fingerprint of the plan.
     pub(super) plan: u32,
-    /// The rows, [`PartRow`], without the names of their fields: most of the part.
-    #[serde(with = "serde_bytes")]
-    pub(super) rows: Vec<u8>,
+    /// The rows: most of the part.
+    #[serde(with = "packed::unnamed")]
+    pub(super) rows: Vec<PartRow>,
     pub(super) silences: Vec<Silence>,
-    /// [`Forwarded`] records, without the names of their fields.
-    #[serde(with = "serde_bytes")]
-    pub(super) forwarded: Vec<u8>,
+    #[serde(with = "packed::unnamed")]
+    pub(super) forwarded: Vec<Forwarded>,
+    #[serde(with = "packed::named")]
     pub(super) entities: Vec<PartEntity>,
     /// Records, good and bad.
     pub(super) records: u64,
@@ -69,8 +68,11 @@ impl Part {
     }
 
     /// Whether another part has the same rows and forwarded records.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        (&self.rows, &self.forwarded) == (&other.rows, &other.forwarded)
+    pub(super) fn is_same(&self, other: &Self) -> Result<bool> {
+        // as bytes, in which a NaN equals a NaN
+        let bytes =
+            |part: &Self| Ok((packed::encoded(&part.rows)?, packed::encoded(&part.forwarded)?));
+        Ok::<bool, Error>(bytes(self)? == bytes(other)?)
     }
 }
 
@@ -211,17 +213,4 @@ impl Forwarded {
         let request = Request::new(*began, service, "", status, *latency_ms);
         Some(Request { trace_id: Some(trace_id), ..request })
     }
-}
-
-/// Encodes rows or records without the names of their fields.
-pub(super) fn packed<T: Serialize>(all: &[T]) -> Result<Vec<u8>> {
-    rmp_serde::to_vec(all)
-        .map_err(|error| Error::state(format!("the part cannot be saved: {error}")))
-}
-
-/// Reads what [`packed`] wrote.
-pub(super) fn unpacked<T: DeserializeOwned>(bytes: &[u8], partition: &str) -> Result<Vec<T>> {
-    rmp_serde::from_slice(bytes).map_err(|error| {
-        Error::state(format!("the part of partition `{partition}` cannot be read: {error}"))
-    })
 }

@@ -73,8 +73,8 @@ pub(super) fn events(
         };
         rows.sort_by(|a, b| {
             let key = |row: &PartRow| (order(row), row.closes);
-            let service = |row: &PartRow| Arc::clone(&row.judged.entity.service);
-            key(a).cmp(&key(b)).then_with(|| service(a).cmp(&service(b)))
+            let services = || a.judged.entity.service.cmp(&b.judged.entity.service);
+            key(a).cmp(&key(b)).then_with(services)
         });
         all.push(((turn, 1), Event::Rows(rows)));
     }
@@ -183,6 +183,10 @@ impl Pipeline {
         let PartRow { mut judged, mut outcome, closes } = row;
         let id = self.id_of(&judged.entity);
         judged.head.entity = id;
+        // the name of an entity stands once in memory, and not with each row
+        if let Some(known) = self.names.entities.get(id) {
+            judged.entity = Arc::clone(known);
+        }
         for signal in &mut judged.signals {
             if let Some(series) = signal.id.series() {
                 let known = self.names.series.id(

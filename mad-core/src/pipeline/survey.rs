@@ -1,6 +1,6 @@
 //! The times of the records of one partition, which a plan for all partitions needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -50,8 +50,11 @@ pub struct Survey {
     has_requests: bool,
     times: Option<(Timestamp, Timestamp)>,
     plausibility: Plausibility,
-    /// Hashes of the entities.
+    /// Hashes of the entities, while the records may be those of a short recording.
     entities: BTreeSet<u64>,
+    /// Hashes of the names of entities as they are written, whose routes are known.
+    #[serde(skip)]
+    written: HashSet<u64>,
 }
 
 impl Survey {
@@ -66,6 +69,7 @@ impl Survey {
             times: None,
             plausibility: Plausibility::default(),
             entities: BTreeSet::new(),
+            written: HashSet::new(),
         }
     }
 
@@ -86,24 +90,24 @@ impl Survey {
         match record {
             Record::Request(request) if request.check().is_ok() => {
                 requests.see_request(request, TurnOf::Requests, source, config);
-                self.entity(request.service, &config.routes.template(request.endpoint));
+                self.entity(request.service, request.endpoint, true, config);
                 self.has_requests = true;
             }
             Record::Span(span) if span.check().is_ok() && !span.kind.is_caller() => {
                 requests.see_request(&span.as_request(), TurnOf::Spans, source, config);
-                self.entity(span.service, &config.routes.template(span.operation));
+                self.entity(span.service, span.operation, true, config);
                 self.has_requests = true;
             }
             Record::Metric(point) if point.check().is_ok() => {
                 let at = point.timestamp;
                 metrics.see(Some(at), at, TurnOf::Metrics);
                 let resource = if point.resource.is_empty() { point.host } else { point.resource };
-                self.entity(point.service, resource);
+                self.entity(point.service, resource, false, config);
             }
             Record::Log(line) if line.check().is_ok() => {
                 let at = line.timestamp;
                 logs.see(Some(at), at, TurnOf::Logs);
-                self.entity(line.service, "");
+                self.entity(line.service, "", false, config);
             }
             _ => {}
         }
@@ -148,13 +152,35 @@ impl Survey {
         Ok(survey)
     }
 
-    fn entity(&mut self, service: &str, endpoint: &str) {
-        if self.entities.len() < MOST_ENTITIES {
-            let mut hash = DefaultHasher::new();
-            (service, endpoint).hash(&mut hash);
-            self.entities.insert(hash.finish());
+    /// Notes an entity, whose endpoint may have to be made a route.
+    fn entity(&mut self, service: &str, endpoint: &str, is_path: bool, config: &PipelineConfig) {
+        let length = self.times.map_or(0, |(first, last)| last.nanos().abs_diff(first.nanos()));
+        if !config.is_short(Duration::from_nanos(length)) {
+            // only a short recording needs them
+            self.entities.clear();
+            return;
+        }
+        if self.entities.len() >= MOST_ENTITIES {
+            return;
+        }
+        if !is_path {
+            self.entities.insert(hash_of(service, endpoint));
+            return;
+        }
+        let written = hash_of(service, endpoint);
+        if !self.written.contains(&written) {
+            self.entities.insert(hash_of(service, &config.routes.template(endpoint)));
+            if self.written.len() < MOST_ENTITIES {
+                self.written.insert(written);
+            }
         }
     }
+}
+
+fn hash_of(service: &str, endpoint: &str) -> u64 {
+    let mut hash = DefaultHasher::new();
+    (service, endpoint).hash(&mut hash);
+    hash.finish()
 }
 
 /// The version of mad, which surveys, plans and parts carry: the scores of two versions may differ.
@@ -229,6 +255,12 @@ pub(super) struct WindowTimes {
     closing: BTreeMap<i64, Turn>,
     newest: Option<Timestamp>,
     reading: Option<Timestamp>,
+    /// The step that was noted last, which most records repeat.
+    #[serde(skip)]
+    last_step: Option<Timestamp>,
+    /// The closing record that was noted last, with the number of its step.
+    #[serde(skip)]
+    last_closing: Option<(i64, Turn)>,
 }
 
 impl WindowTimes {
@@ -240,6 +272,8 @@ impl WindowTimes {
             closing: BTreeMap::new(),
             newest: None,
             reading: None,
+            last_step: None,
+            last_closing: None,
         }
     }
 
@@ -255,7 +289,10 @@ impl WindowTimes {
         let at = request.counts_at(time, step, lateness);
         let newest = Some(at).filter(|at| *at == request.timestamp);
         self.see(newest, request.timestamp, kind);
-        self.steps.insert(at.floor(self.step));
+        let step = at.floor(self.step);
+        if self.last_step.replace(step) != Some(step) {
+            self.steps.insert(step);
+        }
     }
 
     /// Notes a record with its time, unless that is delayed, and its reading.
@@ -265,8 +302,12 @@ impl WindowTimes {
         // the steps of metrics are as many as their times, which their rows have
         if self.step > 1 {
             let number = reading.plus(-self.lateness).nanos().div_euclid(self.step);
-            let turn = self.closing.entry(number).or_insert((reading, kind));
-            *turn = (*turn).min((reading, kind));
+            let turn = (reading, kind);
+            if self.last_closing.is_none_or(|last| last.0 != number || turn < last.1) {
+                let known = self.closing.entry(number).or_insert(turn);
+                *known = (*known).min(turn);
+                self.last_closing = Some((number, *known));
+            }
         }
     }
 

@@ -143,7 +143,7 @@ pub fn partition_combine(
     let plan = Plan::from_bytes(plan).map_err(|error| to_py(&error))?;
     let parts: Vec<&[u8]> = parts.iter().map(PyBytesMethods::as_bytes).collect();
     let report = detached(py, || {
-        let parts = parts.into_iter().map(Part::from_bytes).collect::<Result<Vec<_>, _>>()?;
+        let parts = read_all(&parts)?;
         let mut reading = Reading::default();
         let mut read = std::collections::BTreeSet::new();
         for part in parts.iter().filter(|part| read.insert(part.partition().to_owned())) {
@@ -159,6 +159,24 @@ pub fn partition_combine(
         Ok(Report::new(pipeline, update.rows, Opinions::default(), reading))
     })?;
     report.map_err(|error: mad_core::Error| to_py(&error))
+}
+
+/// Reads parts on as many threads as there are processors.
+fn read_all(parts: &[&[u8]]) -> mad_core::Result<Vec<Part>> {
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let of_thread = parts.len().div_ceil(workers).max(1);
+    let read = |bytes: &&[u8]| Part::from_bytes(bytes);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = parts
+            .chunks(of_thread)
+            .map(|own| scope.spawn(move || own.iter().map(read).collect::<Vec<_>>()))
+            .collect();
+        let found = threads.into_iter().flat_map(|thread| match thread.join() {
+            Ok(found) => found,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        found.collect()
+    })
 }
 
 /// Counts of requests by service, endpoint and step, which merge in any order. It is for one endpoint
