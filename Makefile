@@ -78,7 +78,7 @@ test-real: $(VENV)/.installed $(VENV)/.tested ## test sources and sinks over rea
 	@sh tests/real.sh
 	MAD_TEST_ALL=1 $(BIN)/python -m pytest -q -m real
 
-# Spark and Dask in local mode, in a virtual environment for them alone: 900 MB; Spark needs Java 17 or 21
+# Spark, Dask and Ray in local mode, in a virtual environment for them alone: 1.2 GB; Spark needs Java 17 or 21
 ENGINES := $(VENV)-engines
 $(ENGINES)/.made: requirements-test-engines.txt
 	$(PYTHON) -m venv $(ENGINES)
@@ -86,9 +86,9 @@ $(ENGINES)/.made: requirements-test-engines.txt
 	@echo "$(abspath python)" > "$$($(ENGINES)/bin/python -c 'import site; print(site.getsitepackages()[0])')/mad.pth"
 	@touch $@
 
-test-engines: $(VENV)/.installed $(ENGINES)/.made ## test Spark and Dask against one process
+test-engines: $(VENV)/.installed $(ENGINES)/.made ## test Spark, Dask and Ray against one process; ENGINE_TESTS=
 	@command -v java >/dev/null || echo "left out: the tests of Spark: apt-get install -y openjdk-17-jre-headless"
-	$(ENGINES)/bin/python -m pytest -q -p no:cacheprovider tests/engines
+	$(ENGINES)/bin/python -m pytest -q -p no:cacheprovider $(or $(ENGINE_TESTS),tests/engines)
 
 bench-spark: $(VENV)/.installed $(ENGINES)/.made ## measure Spark over the core alone; REQUESTS=
 	$(ENGINES)/bin/python benches/spark.py --requests $(or $(REQUESTS),10000000)

@@ -12,7 +12,7 @@ command -v systemd-analyze >/dev/null ||
   echo "left out: the unit of systemd (tests/python/test_deploy.py): apt-get install -y systemd"
 sh "$(dirname "$0")/real.sh" >/dev/null ||
   echo "left out: sources over real servers: sh tests/real.sh names them"
-echo "left out: Spark and Dask in local mode: make test-engines"
+echo "left out: Spark, Dask and Ray in local mode: make test-engines"
 [ -n "$DATA" ] || echo "left out: the tests on recorded data: make test DATA=DIR"
 [ -n "$FIELD" ] || echo "left out: the field cases: make test-field FIELD=DIR"
 exit 0

@@ -44,26 +44,25 @@ def detect(
         kind: list(frame[partition.known_columns(kind, frame.columns)].to_delayed())
         for kind, frame in given.items()
     }
-    # each piece is split once, and the shares of a partition come together
-    shares = {
-        kind: [_split(piece, kind, partitions) for piece in pieces]
-        for kind, pieces in frames.items()
-    }
+    cuts: dict[str, list[Any]] = {}
 
     def survey(config: AnyConfig) -> Iterable[bytes]:
-        tasks = [
-            _survey(f"{kind} {number}", kind, piece, config)
-            for kind, pieces in frames.items()
-            for number, piece in enumerate(pieces)
-        ]
-        return list(dask.compute(*tasks))
+        # each piece is read and split once, with its survey
+        for kind, pieces in frames.items():
+            names = (f"{kind} {number}" for number in range(len(pieces)))
+            own = [
+                _cut(name, kind, piece, partitions, config)
+                for name, piece in zip(names, pieces, strict=True)
+            ]
+            cuts[kind] = list(dask.persist(*own))
+        return list(dask.compute(*(_survey(cut) for own in cuts.values() for cut in own)))
 
     def judge(plan: bytes) -> Iterable[bytes]:
         tasks = [
             _judge(
                 plan,
                 str(number),
-                {kind: [share[number] for share in of_kind] for kind, of_kind in shares.items()},
+                {kind: [_piece(cut, number) for cut in own] for kind, own in cuts.items()},
             )
             for number in range(partitions)
         ]
@@ -74,18 +73,25 @@ def detect(
 
 
 @delayed(pure=True)  # type: ignore[untyped-decorator]
-def _survey(name: str, kind: str, piece: Any, config: AnyConfig) -> bytes:
-    return partition.survey(name, config=config, **{kind: piece})
+def _cut(
+    name: str, kind: str, piece: Any, partitions: int, config: AnyConfig
+) -> tuple[bytes, dict[int, bytes]]:
+    survey, pieces = partition.cut(name, kind, piece, partitions, config=config)
+    return survey, dict(pieces)
 
 
 @delayed(pure=True)  # type: ignore[untyped-decorator]
-def _split(piece: Any, kind: str, partitions: int) -> list[Any]:
-    return partition.split(piece, partitions, key=partition.key_of(kind))
+def _survey(cut: tuple[bytes, dict[int, bytes]]) -> bytes:
+    return cut[0]
 
 
 @delayed(pure=True)  # type: ignore[untyped-decorator]
-def _judge(plan: bytes, name: str, shares: dict[str, list[Any]]) -> bytes:
-    import pyarrow as pa
+def _piece(cut: tuple[bytes, dict[int, bytes]], number: int) -> bytes | None:
+    return cut[1].get(number)
 
-    tables = {kind: pa.concat_tables(of_kind) for kind, of_kind in shares.items()}
+
+@delayed(pure=True)  # type: ignore[untyped-decorator]
+def _judge(plan: bytes, name: str, pieces: dict[str, list[bytes | None]]) -> bytes:
+    found = {kind: [one for one in own if one is not None] for kind, own in pieces.items()}
+    tables = {kind: partition.joined(own) for kind, own in found.items() if own}
     return partition.judge(plan, name, **tables)

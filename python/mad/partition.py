@@ -8,23 +8,26 @@ report that `mad.detect` gives for the whole input, row for row and incident for
    all of the work, and partitions do not need each other.
 3. `combine` groups the judged rows of all partitions into incidents, ranks and explains.
 
-Surveys, plans and parts are bytes, so that any engine can move them. `mad.spark` and `mad.dask` do.
-docs/scale.md describes the differences.
+Surveys, plans and parts are bytes, so that any engine can move them. `mad.spark`, `mad.dask` and
+`mad.ray` do: they read the records once, with `cut`. docs/scale.md describes the differences.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mad import _core
 from mad.config import AnyConfig
 from mad.errors import MissingExtraError
 
+_UNLIKE = {"trace_id", "span_id", "parent_id", "request_id", "body", "timestamp", "start"}
+"""Columns whose texts rarely repeat."""
 KINDS = ("requests", "metrics", "spans", "logs", "changes", "edges")
 MOST_PARTITIONS = 100_000
+MOST_CUT_ROWS, MOST_CUT_BYTES = 1 << 20, 128 << 20
 
 
 def survey(
@@ -190,20 +193,81 @@ def known_columns(kind: str, names: Iterable[str]) -> list[str]:
 
 def split(table: Any, partitions: int, *, key: str = "service") -> list[Any]:
     """Splits a dataframe or an Arrow table by service into Arrow tables, one for each partition.
-    `key` is the column of the service; edges are split by `caller`. Needs pyarrow.
+    `key` is the column of the service; edges are split by `caller`. The records of a partition keep
+    their order, and columns of texts become dictionaries. Needs pyarrow.
 
     Raises ValueError for a table without one such column of texts or numbers, and for other numbers
     of partitions than 1 to 100,000.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-    except ImportError as error:
-        raise MissingExtraError(
-            "to split tables needs pyarrow: pip install 'mad-py[pyarrow]'"
-        ) from error
-    places = range(count(partitions))
     whole = _as_arrow(table)
+    pieces = dict(_pieces(whole, count(partitions), key))
+    empty = whole.slice(0, 0)
+    return [pieces.get(number, empty) for number in range(partitions)]
+
+
+def cut(
+    name: str,
+    kind: str,
+    table: Any,
+    partitions: int,
+    *,
+    config: AnyConfig = None,
+) -> tuple[bytes, list[tuple[int, bytes]]]:
+    """Surveys and splits records of one kind in one pass: the survey, and for each partition that
+    has records its number and their bytes, which `joined` reads. Needs pyarrow.
+
+    Columns that mad does not know are left out. Raises ValueError as `survey` and `split` do.
+    """
+    whole = _as_arrow(table)
+    whole = whole.select(known_columns(kind, whole.column_names))
+    pieces = [
+        (number, _packed(piece))
+        for number, piece in _pieces(whole, count(partitions), key_of(kind))
+    ]
+    return survey(name, config=config, **{kind: whole}), pieces
+
+
+def tables(batches: Iterable[Any]) -> Iterator[Any]:
+    """Record batches of Arrow as tables that are small enough to be cut beside others, in order: at
+    most 1,048,576 records and 128 MiB, unless one batch is larger."""
+    import pyarrow as pa
+
+    waiting: list[Any] = []
+    rows = size = 0
+    for batch in batches:
+        if waiting and (
+            rows + batch.num_rows > MOST_CUT_ROWS or size + batch.nbytes > MOST_CUT_BYTES
+        ):
+            yield pa.Table.from_batches(waiting)
+            waiting, rows, size = [], 0, 0
+        waiting.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def joined(pieces: Iterable[bytes]) -> Any:
+    """The records in the bytes of `cut`, one piece after the other, as an Arrow table."""
+    import pyarrow as pa
+
+    return pa.concat_tables([pa.ipc.open_stream(piece).read_all() for piece in pieces])
+
+
+def _packed(table: Any) -> bytes:
+    """A table as an Arrow stream."""
+    import pyarrow as pa
+
+    out = pa.BufferOutputStream()
+    with pa.ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(out.getvalue())
+
+
+def _pieces(whole: Any, partitions: int, key: str) -> Iterator[tuple[int, Any]]:
+    """The records of each partition that has some, in order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     names = _services(whole, key).combine_chunks().dictionary_encode()
     # equal names have one number, whether they are texts or bytes
     numbers = [
@@ -212,13 +276,30 @@ def split(table: Any, partitions: int, *, key: str = "service") -> list[Any]:
     ]
     # a record without a service is rejected wherever it is
     of_rows = pc.fill_null(pa.array(numbers, pa.int32()).take(names.indices), 0)
-    return [whole.filter(pc.equal(of_rows, number)) for number in places]
+    ordered = whole.take(pc.array_sort_indices(of_rows))  # a stable sort
+    counts = {one["values"]: one["counts"] for one in pc.value_counts(of_rows).to_pylist()}
+    start = 0
+    for number in sorted(counts):
+        piece = ordered.slice(start, counts[number])
+        start += counts[number]
+        for place_of, field in enumerate(piece.schema):
+            if pa.types.is_dictionary(field.type):
+                column = piece.column(place_of).combine_chunks()
+                # a piece has the names of the whole table, unless these are many
+                if 8 * len(column.dictionary) > len(column):
+                    column = column.dictionary_decode().dictionary_encode()
+                piece = piece.set_column(place_of, field.name, column)
+        yield number, piece
 
 
 def _as_arrow(table: Any) -> Any:
-    """A table of Arrow, without the types that it cannot filter."""
-    import pyarrow as pa
-
+    """A table of Arrow without the types that it cannot filter, its texts as dictionaries."""
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise MissingExtraError(
+            "to split tables needs pyarrow: pip install 'mad-py[pyarrow]'"
+        ) from error
     try:
         if isinstance(table, list):
             whole = pa.Table.from_pylist(table)
@@ -229,10 +310,17 @@ def _as_arrow(table: Any) -> Any:
             f"a {type(table).__name__} is no table that can be split: {error}; "
             "give a dataframe, an Arrow table, a mapping of columns or a list of dictionaries"
         ) from error
-    views = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
+    of_text = {"string", "large_string", "string_view"}
     for number, field in enumerate(whole.schema):
-        if (plain := views.get(str(field.type))) is not None:
-            whole = whole.set_column(number, field.name, whole.column(number).cast(plain))
+        column = whole.column(number)
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if str(kind) == "binary_view":
+            column = column.cast(pa.large_binary())
+        elif str(kind) in of_text:
+            column = column.cast(pa.large_string() if str(kind) != "string" else kind)
+            if field.name not in _UNLIKE:
+                column = column.combine_chunks().dictionary_encode()
+        whole = whole.set_column(number, field.name, column)
     return whole
 
 

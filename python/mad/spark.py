@@ -11,6 +11,7 @@ the driver groups the judged rows. `judge_stream` judges a stream. docs/scale.md
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
 from typing import Any
 
 from mad import _core, partition
@@ -18,14 +19,14 @@ from mad.config import AnyConfig, Config
 from mad.errors import MissingExtraError
 
 try:
-    from pyspark.sql import functions as f
+    from pyspark.sql import DataFrame
     from pyspark.sql.streaming.stateful_processor import StatefulProcessor
 except ImportError as error:
     raise MissingExtraError("Spark needs pyspark: pip install 'mad-py[spark]'") from error
 
-# The column of the kind of a record, beside those of the records.
-_KIND = "mad_kind"
-_BYTES = "bytes binary"
+# Records of one task, kind and partition, or their survey, whose partition is -1.
+_PIECES = "kind string, partition int, task int, place int, bytes binary"
+_PARTS = "partition int, bytes binary"
 
 
 def detect(
@@ -48,85 +49,77 @@ def detect(
     Raises ValueError as `mad.partition` does, and the errors of Spark.
     """
     given = partition.given("dataframe", requests, metrics, spans, logs, changes, edges)
-    frames = {
-        kind: frame.select(partition.known_columns(kind, frame.columns))
-        for kind, frame in given.items()
-    }
-    session = next(iter(frames.values())).sparkSession
+    session = next(iter(given.values())).sparkSession
     count = partition.count(partitions or session.sparkContext.defaultParallelism)
-    whole = _together(frames)
-    keys = [f.col(f"{kind} {partition.key_of(kind)}") for kind in frames]
-    # without a sort, which a groupBy would make
-    placed = whole.repartition(count, f.coalesce(*keys))
+    kept: list[Any] = []
 
     def survey(config: AnyConfig) -> Iterable[bytes]:
-        for kind, frame in frames.items():
-            needed, _ = _core.columns_of(kind)
-            wanted = [name for name in frame.columns if name in {*needed, "kind", "resource"}]
-            times = frame.select(wanted)
-            yield from _collected(times.mapInArrow(_survey_of(kind, config), _BYTES))
+        cut = [_cut(kind, frame, count, config) for kind, frame in given.items()]
+        # both jobs read the pieces, so that the records are read once
+        kept.append(reduce(DataFrame.union, cut).persist())
+        return [bytes(row.bytes) for row in kept[-1].where("partition < 0").collect()]
 
     def judge(plan: bytes) -> Iterable[bytes]:
-        judging = _judge_by(plan, {kind: frame.columns for kind, frame in frames.items()})
-        return _collected(placed.mapInArrow(judging, _BYTES))
+        pieces = kept[-1].where("partition >= 0").repartitionById(count, "partition")
+        rows = pieces.mapInArrow(_judge_by(plan), _PARTS).collect()
+        parts = {row.partition: bytes(row.bytes) for row in rows}
+        empty = (number for number in range(count) if number not in parts)
+        return [*parts.values(), *(partition.judge(plan, str(number)) for number in empty)]
 
-    names = [str(number) for number in range(count)]
-    return partition.run(survey, judge, config=config, partitions=names)
-
-
-def _together(frames: dict[str, Any]) -> Any:
-    """All records in one frame. Kinds may use one name for different types, so it has the kind."""
-    whole = None
-    for kind, frame in frames.items():
-        columns = [f.col(name).alias(f"{kind} {name}") for name in frame.columns]
-        own = frame.select(f.lit(kind).alias(_KIND), *columns)
-        whole = own if whole is None else whole.unionByName(own, allowMissingColumns=True)
-    return whole
+    try:
+        return partition.run(
+            survey, judge, config=config, partitions=[str(number) for number in range(count)]
+        )
+    finally:
+        for pieces in kept:
+            pieces.unpersist()
 
 
-def _collected(frame: Any) -> list[bytes]:
-    return [bytes(row[0]) for row in frame.collect()]
-
-
-def _survey_of(kind: str, config: AnyConfig) -> Callable[[Iterator[Any]], Iterator[Any]]:
-    """A function that surveys the batches of one task."""
+def _cut(kind: str, frame: Any, count: int, config: AnyConfig) -> Any:
+    """The records of a kind in pieces, and their surveys, both made in one pass."""
     settings = _plain(config)
 
-    def survey(batches: Iterator[Any]) -> Iterator[Any]:
+    def cut(batches: Iterator[Any]) -> Iterator[Any]:
         import pyarrow as pa
         from pyspark import TaskContext
 
         context = TaskContext.get()
-        all_batches = list(batches)
-        if context is None or not all_batches:
-            return
-        records = {kind: pa.Table.from_batches(all_batches)}
-        found = partition.survey(f"{kind} {context.partitionId()}", config=settings, **records)
-        yield pa.record_batch({"bytes": pa.array([found], pa.binary())})
+        task = context.partitionId() if context is not None else 0
+        for place, table in enumerate(partition.tables(batches)):
+            name = f"{kind} {task} {place}"
+            survey, pieces = partition.cut(name, kind, table, count, config=settings)
+            numbers, found = zip((-1, survey), *pieces, strict=True)
+            rows = len(numbers)
+            columns = [[kind] * rows, numbers, [task] * rows, [place] * rows, found]
+            types = [pa.string(), pa.int32(), pa.int32(), pa.int32(), pa.binary()]
+            arrays = [pa.array(one, of) for one, of in zip(columns, types, strict=True)]
+            yield pa.record_batch(arrays, [one.split()[0] for one in _PIECES.split(", ")])
 
-    return survey
+    known = frame.select(partition.known_columns(kind, frame.columns))
+    return known.mapInArrow(cut, _PIECES)
 
 
-def _judge_by(plan: bytes, columns: dict[str, list[str]]) -> Callable[[Any], Any]:
-    """A function that judges the records of one partition, which is one task."""
+def _judge_by(plan: bytes) -> Callable[[Iterator[Any]], Iterator[Any]]:
+    """A function that judges the partitions of one task."""
 
     def judge(batches: Iterator[Any]) -> Iterator[Any]:
         import pyarrow as pa
-        import pyarrow.compute as pc
-        from pyspark import TaskContext
 
-        context, all_batches = TaskContext.get(), list(batches)
-        if context is None:
-            return
-        tables = {}
-        if all_batches:
-            table = pa.Table.from_batches(all_batches)
-            for kind, of_kind in columns.items():
-                own = table if len(columns) == 1 else table.filter(pc.equal(table[_KIND], kind))
-                own = own.select([f"{kind} {column}" for column in of_kind])
-                tables[kind] = own.rename_columns(of_kind)
-        part = partition.judge(plan, str(context.partitionId()), **tables)
-        yield pa.record_batch({"bytes": pa.array([part], pa.binary())})
+        found: dict[int, dict[str, list[Any]]] = {}
+        for batch in batches:
+            kinds, numbers, tasks, places = (batch.column(n).to_pylist() for n in range(4))
+            for row, order in enumerate(zip(tasks, places, strict=True)):
+                pieces = found.setdefault(numbers[row], {}).setdefault(kinds[row], [])
+                pieces.append((order, batch.column(4)[row].as_buffer()))
+        for number, kinds_of in found.items():
+            tables = {}
+            for kind, pieces in kinds_of.items():
+                # a shuffle has no order
+                pieces.sort(key=lambda piece: piece[0])
+                tables[kind] = partition.joined(piece for _, piece in pieces)
+            part = partition.judge(plan, str(number), **tables)
+            arrays = [pa.array([number], pa.int32()), pa.array([part], pa.binary())]
+            yield pa.record_batch(arrays, ["partition", "bytes"])
 
     return judge
 

@@ -1,4 +1,4 @@
-"""The engines of `make test-engines`: Spark and Dask in local mode."""
+"""The engines of `make test-engines` in local mode: a session of Spark."""
 
 from __future__ import annotations
 

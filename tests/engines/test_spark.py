@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from fleet import fleet, same, simulated
+from processes import started
 
 import mad
 
@@ -49,29 +50,34 @@ def test_settings_and_other_columns(session: Any) -> None:
         spark.detect()
 
 
+def test_own_types_skew_and_empty_partitions(session: Any) -> None:
+    from pyspark.sql import functions as f
+
+    requests = fleet(3, 2.0)["requests"].reset_index(drop=True)
+    # nine of ten records belong to one service
+    rare = requests.index % 10 == 0
+    requests["service"] = requests["service"].where(rare, "hot")
+    frame = (
+        frames(session, {"requests": requests})["requests"]
+        .withColumn("status_code", f.col("status_code").cast("decimal(12,2)"))
+        .repartition(6, "endpoint")
+    )
+    # of six pieces four are empty, and of twenty partitions most
+    same(spark.detect(frame, partitions=20), mad.detect(requests))
+    texts = frame.withColumn("status_code", f.col("status_code").cast("int").cast("string"))
+    same(spark.detect(texts, partitions=2), mad.detect(requests))
+    same(spark.detect(frame.where("false"), partitions=3), mad.detect(requests.iloc[:0]))
+
+
 def workers() -> list[int]:
     """The Python workers of this Spark: the children of its daemon."""
-    parents, daemons = {}, set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            line = (entry / "cmdline").read_bytes()
-            stat = (entry / "stat").read_text()
-        except OSError:
-            continue
-        parents[int(entry.name)] = int(stat.rsplit(")", 1)[1].split()[1])
-        if b"pyspark.daemon" in line or b"pyspark/daemon" in line:
-            daemons.add(int(entry.name))
-
-    def is_own(process: int) -> bool:
-        while process in parents:
-            process = parents[process]
-            if process == os.getpid():
-                return True
-        return False
-
-    return [one for one, parent in parents.items() if parent in daemons and is_own(one)]
+    own = started()
+    daemons = {
+        one
+        for one, (_, command) in own.items()
+        if b"pyspark.daemon" in command or b"pyspark/daemon" in command
+    }
+    return [one for one, (parent, _) in own.items() if parent in daemons]
 
 
 def test_a_worker_is_killed(session: Any) -> None:

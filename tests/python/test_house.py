@@ -16,7 +16,7 @@ LAYERS = (
     ("sources", "sinks", "report", "model"),
     ("detection", "documents", "series", "journal", "explainers"),
     ("anomalies", "evaluation", "traces", "reference", "plot", "partition"),
-    ("mad", "engine", "adapters", "quality", "spark", "dask"),
+    ("mad", "engine", "adapters", "quality", "spark", "dask", "ray"),
     ("api", "group", "simulate", "demo", "view"),
     ("dashboard",),
     ("cli",),
