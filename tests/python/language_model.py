@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-#: What a request is answered with: the status and the body; a body of None never ends.
-Reply = Callable[[dict[str, Any]], tuple[int, bytes | None]]
+#: What a request is answered with: the status and the body, whole or in pieces. A body of None
+#: never ends.
+Reply = Callable[[dict[str, Any]], tuple[int, bytes | Iterator[bytes] | None]]
 
 
 class Model:
@@ -53,6 +54,13 @@ def model() -> Iterator[Model]:
                 self.wfile.write(b"{")
                 self.wfile.flush()
                 known.released.wait(60)
+                return
+            if not isinstance(answer, bytes):
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for piece in answer:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                self.wfile.write(b"0\r\n\r\n")
                 return
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()

@@ -10,6 +10,7 @@ mod culprits;
 mod flapping;
 mod front_door;
 mod guard_incident;
+mod hand_made;
 mod merge_incidents;
 mod rank;
 mod rules;

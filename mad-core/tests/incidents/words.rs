@@ -18,7 +18,7 @@ use proptest::prelude::*;
 const START: i64 = 1_767_693_600 * SECOND;
 
 /// Payments `/pay` from 10:00 to 10:09 with nine rows and no peaks.
-fn incident() -> Incident {
+pub(super) fn incident() -> Incident {
     let start = Timestamp::from_nanos(START);
     Incident {
         statuses: StatusCounts::default(),
@@ -65,7 +65,7 @@ fn incident() -> Incident {
     }
 }
 
-fn peak(signal: Signal, value: f64, expected: f64, z: f64, neg_log10_p: f64) -> Peak {
+pub(super) fn peak(signal: Signal, value: f64, expected: f64, z: f64, neg_log10_p: f64) -> Peak {
     let (low, high) = (expected * 0.5, expected * 1.5);
     let signal = FlaggedSignal::new(signal, value, neg_log10_p).expected(expected, low, high).z(z);
     let at = Timestamp::from_nanos(START + 3 * MINUTE);
@@ -77,7 +77,7 @@ fn explain(incident: &Incident, ranking: Option<&Ranking>) -> Explanation {
 }
 
 /// A ranking with this entity first, with this share.
-fn ranking(entity: Entity, score: f64) -> Ranking {
+pub(super) fn ranking(entity: Entity, score: f64) -> Ranking {
     let at = Timestamp::from_nanos(START + 8 * MINUTE);
     let culprit = Culprit {
         explained_by: None,
