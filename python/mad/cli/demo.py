@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ from mad.sources.files import InputFile
 CULPRIT = ("payments", "/pay")
 """The endpoint of the default incident, which the demo must name."""
 
+
+SLOW = 500
+"""Latency from which on a service of the demo warns, ms."""
 
 HELP = "simulate a shop with an incident and find it"
 DESCRIPTION = (
@@ -58,7 +63,12 @@ def run(args: argparse.Namespace) -> int:
         truth = simulate.write_requests(simulation, outputs)
         outputs.write("truth.json", truth)
         written = outputs.commit()
-    outcome = detect_into(out, {"requests": [str(out / "requests.csv")]}, observer=Terminal())
+    with files.Outputs(out) as outputs:
+        with (out / "requests.csv").open(encoding="utf-8") as requests:
+            outputs.write("logs.csv", "".join(log_lines(requests)))
+        written += outputs.commit()
+    inputs = {kind: [str(out / f"{kind}.csv")] for kind in ("requests", "logs")}
+    outcome = detect_into(out, inputs, observer=Terminal())
     outcome.paths = [*written, *outcome.paths]
     evaluation = evaluate(
         [InputFile(str(out / "scored.csv")).chunks()],
@@ -80,6 +90,24 @@ def run(args: argparse.Namespace) -> int:
 
         webbrowser.open((out / REPORT).resolve().as_uri())
     return errors.FINE if right else errors.FAILED
+
+
+def log_lines(requests: Iterable[str]) -> Iterator[str]:
+    """The log of the shop as CSV: each failed or slow request, and a tenth of the others.
+
+    It goes through the rows in Python, because a demo has few.
+    """
+    yield "timestamp,service,level,body\n"
+    rows = csv.DictReader(requests)
+    for number, row in enumerate(rows):
+        status, latency = row["status_code"], round(float(row["latency_ms"]))
+        head = f"{row['timestamp']},{row['service']}"
+        if status >= "500":
+            yield f"{head},ERROR,request {row['trace_id']} failed after {latency} ms\n"
+        elif latency >= SLOW:
+            yield f"{head},WARN,slow answer of {latency} ms to request {row['trace_id']}\n"
+        elif number % 10 == 0:
+            yield f"{head},INFO,request {row['trace_id']} answered in {latency} ms\n"
 
 
 def _name(record: Any) -> tuple[Any, Any]:
