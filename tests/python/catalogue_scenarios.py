@@ -279,29 +279,39 @@ def of_short_steps() -> Iterator[Situation]:
     )
 
 
-def of_templates() -> Iterator[Situation]:
-    """Four days of a log in steps of 15 minutes. One template changes at the end."""
-    texts = {
-        "GET /orders took <*> ms": 60,
-        "payment <*> settled": 42,
-        "cart <*> loaded": 30,
-        "stock of item <*> read": 24,
-        "session <*> renewed": 16,
-    }
+TEXTS = {
+    "GET /orders took <*> ms": 60,
+    "payment <*> settled": 42,
+    "cart <*> loaded": 30,
+    "stock of item <*> read": 24,
+    "session <*> renewed": 16,
+}
+"""Usual lines of each template in a step of a quarter of an hour."""
+
+
+def of_log(change: Callable[[int, str], float]) -> list[str]:
+    """Four days of a log. `change` is a factor by the step and the template."""
     draw = np.random.default_rng(3)
+    rows = []
+    for step in range(390):
+        for text, mean in TEXTS.items():
+            near = mean + np.sqrt(mean) * draw.uniform(-1, 1)
+            count = round(near * change(step, text))
+            for one in range(count):
+                at = stamp(step * 900 + one * 890 / count)
+                rows.append(f"{at},pay,INFO,{text.replace('<*>', str(step * 1000 + one))}")
+    return rows
+
+
+def of_templates() -> Iterator[Situation]:
     for factor in (0.0, 10.0):
-        rows = []
-        for step in range(390):
-            for text, mean in texts.items():
-                bad = step in range(370, 380) and text.startswith("payment")
-                count = round((mean + np.sqrt(mean) * draw.uniform(-1, 1)) * (factor if bad else 1))
-                rows += [
-                    f"{stamp(step * 900 + one * 890 / count)},pay,INFO,"
-                    + text.replace("<*>", str(step * 1000 + one))
-                    for one in range(count)
-                ]
+
+        def change(step: int, text: str, factor: float = factor) -> float:
+            return factor if step in range(370, 380) and text.startswith("payment") else 1.0
+
         config = {"features": {"step_seconds": 900}, "limits": {"service_log_rates": 16}}
-        yield Situation(config=config).add("logs", *rows)
+        made = Situation(config=config)
+        yield made.add("logs", *of_log(change))
 
 
 def of_spans() -> Iterator[Situation]:

@@ -18,8 +18,9 @@ const FEWEST_LINES: f64 = 1.0;
 const HYSTERESIS: f64 = 1.5;
 /// Steps over which the usual number of lines is averaged.
 const USUAL_STEPS: f64 = 120.0;
-/// Share of the lines of a step that are of young templates after a release.
+/// Share of the lines that are of young templates after a release, and steps over which it is averaged.
 const RELEASED: f64 = 0.003;
+const RELEASED_STEPS: f64 = 10.0;
 /// Share of its usual lines below which a template ends with a release.
 const ENDING: f64 = 0.6;
 /// Largest change of the lines of a template by a merge, as a ratio, with which it is the same.
@@ -57,13 +58,15 @@ pub(super) struct LogRates {
     rates: Vec<Rate>,
     /// Steps with lines since the last choice.
     since_review: u32,
+    /// Share of the lines that are of young templates.
+    young: f64,
 }
 
 /// What the templates of a service say of one step.
 pub(super) struct StepFacts<'a> {
     /// The lines of each template.
     pub seen: &'a BTreeMap<TemplateKey, u64>,
-    /// Lines of templates of other levels than errors that came first within the last hour.
+    /// Lines of templates of other levels than errors that came first within the last three hours.
     pub young: u64,
     /// Whether error lines, and whether other lines, were left out because of too many forms.
     pub left_out: [bool; 2],
@@ -147,7 +150,10 @@ impl LogRates {
     /// lines may be missing has no number. One that ends with a release is counted no longer.
     pub fn count(&mut self, facts: &StepFacts<'_>) -> Vec<(Box<str>, u64)> {
         let all: u64 = facts.seen.values().sum();
-        let is_released = facts.young as f64 >= RELEASED * all as f64 && facts.young > 0;
+        if all > 0 {
+            self.young += (facts.young as f64 / all as f64 - self.young) / RELEASED_STEPS;
+        }
+        let is_released = self.young >= RELEASED;
         let [errors_left_out, others_left_out] = facts.left_out;
         let mut out = Vec::with_capacity(self.rates.len());
         self.rates.retain_mut(|rate| {

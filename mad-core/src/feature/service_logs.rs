@@ -17,8 +17,9 @@ const NEW_FOR: i64 = 10 * MINUTE;
 /// Time within which lines of a new error template raise an alarm, nanoseconds, and how many.
 const BURST: i64 = 30 * SECOND;
 const BURST_LINES: usize = 5;
-/// Time after its first line in which a template may be part of a release, nanoseconds.
-const YOUNG_FOR: i64 = HOUR;
+/// Time after its first line in which a template may be part of a release, nanoseconds. A release of many
+/// instances takes hours.
+const YOUNG_FOR: i64 = 3 * HOUR;
 
 /// The lines of one template before the recent steps, and its first ones.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! The lines of single log templates, judged against those of the other templates of their service.
 
-use crate::feature::{Row, RowKind};
+use crate::feature::{Row, RowKind, SignalSample};
 use crate::pipeline::names::Names;
 use crate::score::{Score, SignalScorer, SignalScores};
 use crate::series::{LOG_LINES_WARM_UP, PRICE_OF_TEMPLATE, Sample, SignalId, log_template_of};
@@ -13,10 +13,19 @@ static UNKNOWN: Score = Score::unknown();
 
 /// `-log10 p` from which on the lines of a template are compared with those of the others.
 const LOOKED_AT: f64 = 2.0;
+/// `-log10 p` below which lines are as usual: they neither begin nor continue a deviation.
+const UNUSUAL: f64 = 1.0;
 /// Share of the usual lines of a log below which it is paused.
 const PAUSED: f64 = 0.5;
-/// Share of the other lines that have to change as much before a change is one of the whole log.
+/// Share of the other templates that have to change as much before a change is one of the whole log.
 const MOVED: f64 = 0.25;
+/// Squared coefficient of variation of a template's own share of its log.
+const VARIATION: f64 = 0.2;
+/// Expected lines of a step from which on a template can open an incident.
+const FEWEST_LINES: f64 = 5.0;
+
+const EXPECTED: Level = |one| one.expected;
+const USUAL: Level = |one| one.usual;
 
 /// What looking at several series of a row costs, in decades (weighted Bonferroni).
 ///
@@ -50,42 +59,58 @@ impl RowPrices {
     }
 }
 
+/// The lines of a template in a step, and the numbers that were to be expected.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Volume {
+    signal: SignalId,
+    lines: f64,
+    /// By the scorer, which knows the time of day.
+    expected: f64,
+    /// In the last hour of steps.
+    usual: f64,
+}
+
+/// One of the expected numbers of a [`Volume`].
+type Level = fn(&Volume) -> f64;
+
 /// Lines and expected lines of the templates of a row, by the series.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Volumes<'a> {
-    all: &'a [(SignalId, f64, f64)],
+    all: &'a [Volume],
     own: SignalId,
 }
 
 impl<'a> Volumes<'a> {
     /// The volumes of the other templates; `None` for a series that counts no template.
-    pub fn without(all: &'a [(SignalId, f64, f64)], own: SignalId) -> Option<Self> {
-        all.iter().any(|(id, ..)| *id == own).then_some(Self { all, own })
+    pub fn without(all: &'a [Volume], own: SignalId) -> Option<Self> {
+        all.iter().any(|one| one.signal == own).then_some(Self { all, own })
     }
 
-    /// The factor by which a quarter of the other lines rose at least (or fell, for a deviation below
-    /// 0): a quantile of value by expected value over the templates, weighted by expected lines. 1
-    /// without other templates.
-    fn factor(&self, z: f64) -> f64 {
-        let mut others: Vec<(f64, f64)> = self
-            .all
-            .iter()
-            .filter(|(id, _, expected)| *id != self.own && *expected > 0.0)
-            .map(|(_, value, expected)| (value / expected, *expected))
+    /// The factor by which a quarter of the other templates rose at least (or fell, for a deviation below
+    /// 0). 1 without other templates.
+    fn factor(&self, z: f64, level: Level) -> f64 {
+        let factor = self.quantile(if z < 0.0 { MOVED } else { 1.0 - MOVED }, level);
+        if z < 0.0 { factor.min(1.0) } else { factor.max(1.0) }
+    }
+
+    /// A quantile of lines by expected lines over the other templates. 1 without other templates.
+    ///
+    /// Their weights are those of a mean with random effects (`DerSimonian` and Laird, 1986): one over the
+    /// variance of a Poisson count and a template's own variation. So templates with few lines count less,
+    /// and one with most lines of the log does not count for all.
+    fn quantile(&self, share: f64, level: Level) -> f64 {
+        let others = self.all.iter().filter(|one| one.signal != self.own && level(one) > 0.0);
+        let mut others: Vec<(f64, f64)> = others
+            .map(|one| (one.lines / level(one), 1.0 / (1.0 / level(one) + VARIATION)))
             .collect();
-        if z < 0.0 {
-            others.sort_by(|a, b| a.0.total_cmp(&b.0));
-        } else {
-            others.sort_by(|a, b| b.0.total_cmp(&a.0));
-        }
-        let needed = MOVED * others.iter().map(|(_, weight)| weight).sum::<f64>();
+        others.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let needed = share * others.iter().map(|(_, weight)| weight).sum::<f64>();
         let mut sum = 0.0;
-        let moved = others.into_iter().find(|(_, weight)| {
+        let found = others.into_iter().find(|(_, weight)| {
             sum += weight;
             sum >= needed
         });
-        let factor = moved.map_or(1.0, |(ratio, _)| ratio);
-        if z < 0.0 { factor.min(1.0) } else { factor.max(1.0) }
+        found.map_or(1.0, |(ratio, _)| ratio)
     }
 
     /// Scores of a count that are at most those of the count at an unchanged volume of the log, so that
@@ -97,7 +122,7 @@ impl<'a> Volumes<'a> {
         at: Timestamp,
         sample: Sample,
     ) -> SignalScores {
-        let factor = self.factor(scores.score.z);
+        let factor = self.factor(scores.score.z, EXPECTED);
         if factor == 1.0 {
             return *scores;
         }
@@ -160,33 +185,51 @@ impl SeriesState {
         let Some(memory) = &mut self.lines else { return out };
         out.is_warm = at.since(self.first) >= LOG_LINES_WARM_UP;
         let threshold = self.scorer.threshold_neg_log10_p();
-        if let Some(volumes) = volumes {
-            if out.scores.score.neg_log10_p >= LOOKED_AT {
-                out.scores = volumes.lowered(scores, &self.scorer, at, sample);
-            }
-            // in a pause of the whole log the silence of one template is no news
-            if volumes.factor(-1.0) >= PAUSED {
-                out.is_silence = memory.raise_silence(sample, &mut out.scores);
-            }
+        let Some(volumes) = volumes else { return out };
+        if out.scores.score.neg_log10_p >= LOOKED_AT {
+            out.scores = volumes.lowered(scores, &self.scorer, at, sample);
         }
+        // in a pause of the whole log the silence of one template is no news
+        if sample.value == 0.0 && volumes.factor(-1.0, EXPECTED) >= PAUSED {
+            out.is_silence = memory.raise_silence(sample, &mut out.scores);
+        }
+        let median = volumes.quantile(0.5, USUAL);
+        let is_usual = |score: &Score| score.neg_log10_p < UNUSUAL;
+        if is_usual(&out.scores.score) && is_usual(&out.scores.alarm) && sample.value > 0.0 {
+            memory.noise.end_run();
+            memory.learn(at, sample, &UNKNOWN, median);
+            return out;
+        }
+        let z = out.scores.score.z;
+        let usual = memory.noise.usual().unwrap_or(scores.score.expected);
+        let factor = volumes.factor(z, USUAL);
+        let means = [scores.score.expected * volumes.factor(z, EXPECTED), usual * factor];
+        memory.lower_noise(sample, &means, threshold, &mut out.scores);
         let score = out.scores.score;
-        out.may_open = memory.may_open(self.first, at, score.z < 0.0);
+        let least = means.iter().fold(scores.score.expected.min(usual), |a, b| a.min(*b));
+        let is_large = least >= FEWEST_LINES;
+        let falls = z < 0.0;
+        out.may_open = is_large
+            && memory.may_open(self.first, at, falls)
+            && (falls || memory.is_record(at, sample.value / factor));
         memory.lower_habit(at, sample, threshold, &mut out.scores);
-        memory.learn(at, sample, if is_muted { &UNKNOWN } else { &score });
+        let score = if is_muted { &UNKNOWN } else { &score };
+        memory.learn(at, sample, score, median);
         out
     }
 }
 
 impl Judge {
     /// Lines and expected lines of the templates of a row.
-    pub(super) fn volumes(&self, row: &Row<'_>, prices: &RowPrices) -> Vec<(SignalId, f64, f64)> {
+    pub(super) fn volumes(&self, row: &Row<'_>, prices: &RowPrices) -> Vec<Volume> {
         let of_templates = row.samples.iter().filter(|one| prices.templates.contains(&one.signal));
-        of_templates
-            .filter_map(|one| {
-                let state = self.series(one.signal.series()?)?;
-                let expected = state.scorer.expected(row.head.at, one.sample);
-                Some((one.signal, one.sample.value, expected))
-            })
-            .collect()
+        let volume = |one: &SignalSample| {
+            let state = self.series(one.signal.series()?)?;
+            let expected = state.scorer.expected(row.head.at, one.sample);
+            let usual = state.lines.as_ref().and_then(|lines| lines.noise.usual());
+            let (signal, lines) = (one.signal, one.sample.value);
+            Some(Volume { signal, lines, expected, usual: usual.unwrap_or(f64::NAN) })
+        };
+        of_templates.filter_map(volume).collect()
     }
 }

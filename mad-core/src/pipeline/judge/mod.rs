@@ -3,6 +3,7 @@
 mod explained;
 mod levels;
 mod line_memory;
+mod line_noise;
 mod log_volumes;
 mod points;
 mod rules;
