@@ -14,6 +14,8 @@ pub enum ErrorKind {
         /// Dotted path of the field, such as `guard.min_points`.
         field: String,
     },
+    /// Two processes that work together have settings that do not fit.
+    Settings,
     /// The whole input cannot be read, such as a file without a required column.
     Input,
     /// An argument of a call is invalid, such as a window of zero.
@@ -105,6 +107,11 @@ impl Error {
     /// A saved state that cannot be restored.
     pub fn state(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::State, message: message.into() }
+    }
+
+    /// Settings of two processes that do not fit.
+    pub(crate) fn settings(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Settings, message: message.into() }
     }
 
     /// Input that is not ordered by time.

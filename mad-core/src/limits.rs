@@ -73,6 +73,9 @@ pub struct Limits {
     pub changes: usize,
     /// Partitions of the input. Further names share the partition `(other)`. Default 256.
     pub partitions: usize,
+    /// Events that the live second stage of a group holds until all partitions have passed them. Beyond
+    /// that the oldest are grouped early. Default 500,000.
+    pub held_events: usize,
     /// Event time without a record after which an entity or a series is forgotten and its place is
     /// free, seconds. Default 1,209,600 (14 days).
     pub idle_seconds: usize,
@@ -114,6 +117,7 @@ impl Default for Limits {
             mutes: 1_000,
             changes: 1_000,
             partitions: 256,
+            held_events: 500_000,
             idle_seconds: 14 * 86_400,
             services: 10_000,
             graph_edges: 20_000,
@@ -158,7 +162,7 @@ impl Limits {
     }
 
     /// The paths of all fields with their values.
-    pub(crate) fn fields(&self) -> [(&'static str, usize); 21] {
+    pub(crate) fn fields(&self) -> [(&'static str, usize); 22] {
         [
             ("limits.entities", self.entities),
             ("limits.series", self.series),
@@ -172,6 +176,7 @@ impl Limits {
             ("limits.mutes", self.mutes),
             ("limits.changes", self.changes),
             ("limits.partitions", self.partitions),
+            ("limits.held_events", self.held_events),
             ("limits.idle_seconds", self.idle_seconds),
             ("limits.services", self.services),
             ("limits.graph_edges", self.graph_edges),

@@ -11,10 +11,18 @@ pyo3::create_exception!(
     "An input that is read as it comes is not ordered by time."
 );
 
+pyo3::create_exception!(
+    mad._core,
+    SettingsError,
+    PyValueError,
+    "Two processes that work together have settings that do not fit."
+);
+
 /// The exception of an error.
 pub fn to_py(error: &Error) -> PyErr {
     match error.kind() {
         ErrorKind::NotFound => PyKeyError::new_err(error.to_string()),
+        ErrorKind::Settings => SettingsError::new_err(error.to_string()),
         ErrorKind::Unsorted => UnsortedError::new_err(error.to_string()),
         _ => PyValueError::new_err(error.to_string()),
     }

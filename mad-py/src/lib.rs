@@ -38,7 +38,7 @@ mod _core {
     #[pymodule_export]
     use super::config::{check_config, config_problems, default_config};
     #[pymodule_export]
-    use super::errors::UnsortedError;
+    use super::errors::{SettingsError, UnsortedError};
     #[pymodule_export]
     use super::records::inspector::{
         Inspector, count_records, detect_format, file_formats, kinds_of_format, own_share,

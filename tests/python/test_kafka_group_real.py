@@ -108,7 +108,7 @@ class Fleet:
         """Place, times, severity and state of each incident that opened before the last minutes, by
         its id."""
         with contextlib.closing(sqlite3.connect(self._folder / name / "mad.db")) as db:
-            columns = "id, service, endpoint, start, end, severity, status"
+            columns = "id, service, endpoint, start, end, severity, status, data"
             found = db.execute(f"SELECT {columns} FROM incidents WHERE start < ?", (END,))
             return {row[0]: row[1:] for row in found}
 

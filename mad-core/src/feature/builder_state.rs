@@ -8,7 +8,7 @@ use super::log_step::{LogCursor, LogStep};
 use super::metric_points::MetricPoints;
 use super::point::StepFinder;
 use super::request_step::{EntityCursor, RequestStep};
-use super::service_logs::ServiceLogs;
+use super::service_logs::{LearntForms, ServiceLogs};
 use crate::series::{EntityId, SeriesId};
 use crate::time::Timestamp;
 
@@ -111,6 +111,16 @@ impl FeatureBuilder {
     /// The log templates of all services.
     pub(crate) fn templates_mut(&mut self) -> &mut LogTemplatesOfServices {
         &mut self.logs.memory.templates
+    }
+
+    /// Keeps the forms that log templates learn from now on, until they are taken.
+    pub(crate) fn keep_log_forms(&mut self) {
+        self.logs.memory.learnt.get_or_insert_default();
+    }
+
+    /// The forms that log templates have learnt since they were last taken.
+    pub(crate) fn take_log_forms(&mut self) -> Vec<LearntForms> {
+        self.logs.memory.learnt.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The step of a series as it is known so far.

@@ -8,7 +8,7 @@ use super::event_time_window::{Accumulator, ClosedStep, FeatureSink};
 use super::log_forms::{ReadLine, StepForms};
 use super::log_rates::has_room;
 use super::row_buffer::RowKind;
-use super::service_logs::{NewErrors, RateRules, ServiceLogs};
+use super::service_logs::{LearntForms, NewErrors, RateRules, ServiceLogs};
 use super::window_clock::Timed;
 use crate::series::{EntityId, LOG_ERRORS, LOG_NEW_ERRORS, LOG_WARNINGS, Sample};
 use crate::telemetry::{LevelNumbers, LogLevel, WrittenLevel};
@@ -67,6 +67,9 @@ pub(super) struct LogMemory {
     pub lines: u64,
     /// Lines and counts of services beyond the limits.
     pub overflowed: u64,
+    /// The forms that were learnt since they were last taken; None where they are not kept.
+    #[serde(skip)]
+    pub learnt: Option<Vec<LearntForms>>,
 }
 
 impl LogMemory {
@@ -147,6 +150,9 @@ impl Accumulator for LogStep {
             let forms = std::mem::take(&mut lines.forms).by_level(&cursor.numbers);
             // a service whose counts are beyond the limits is not judged, and learns nothing
             let is_judged = sink.series.id(entity, LOG_ERRORS, sink.entities).is_some();
+            if let Some(learnt) = memory.learnt.as_mut().filter(|_| is_judged) {
+                learnt.push(LearntForms::new(entity, (at, step, since), &forms));
+            }
             let (new, rates) =
                 if is_judged { templates.learn(at, forms, rules) } else { Default::default() };
             memory.overflowed += count(at, step, entity, (&lines, new), sink);

@@ -42,7 +42,7 @@ pub(crate) use route_learner::ServiceRoutes;
 pub use row::FeatureRow;
 pub use row_buffer::{Row, RowBuffer, RowHead, RowKind, SignalSample};
 pub use row_builder::RowBuilder;
-pub(crate) use service_logs::ServiceLogs;
+pub(crate) use service_logs::{LearntForms, ServiceLogs};
 pub use source_clocks::ClockFault;
 pub use status_counts::StatusCounts;
 pub use step_sketch::StepSketches;

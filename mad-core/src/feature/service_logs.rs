@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::log_forms::Form;
 use super::log_rates::{LogRates, NEWEST, Recent, StepFacts, TemplateKey};
 use crate::logs::{LogChange, LogTemplates};
+use crate::series::EntityId;
 use crate::telemetry::LogLevel;
 use crate::time::{HOUR, MINUTE, SECOND, Timestamp};
 
@@ -53,6 +54,33 @@ struct TemplateCounts {
 
 /// The lines of one template in a step: how many, and the earliest times.
 type Seen = BTreeMap<u32, (u64, Vec<Timestamp>)>;
+
+/// The forms of one service that its templates learnt in one step, so that others learn the same.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LearntForms {
+    pub entity: EntityId,
+    pub at: Timestamp,
+    step: i64,
+    since: Timestamp,
+    forms: [Vec<Form>; 2],
+}
+
+impl LearntForms {
+    pub(super) fn new(
+        entity: EntityId,
+        (at, step, since): (Timestamp, i64, Timestamp),
+        forms: &[Vec<Form>; 2],
+    ) -> Self {
+        // a template begins with its first line
+        let forms = forms.clone().map(|mut forms| {
+            for form in &mut forms {
+                form.times.truncate(1);
+            }
+            forms
+        });
+        Self { entity, at, step, since, forms }
+    }
+}
 
 /// Lines of new error templates in one step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -245,6 +273,16 @@ impl ServiceLogs {
             others: counts(),
             rates: LogRates::default(),
         }
+    }
+
+    /// The templates of a service that learnt forms elsewhere.
+    pub fn of_learnt(learnt: &LearntForms, max_templates: usize) -> Self {
+        Self::new(learnt.since, learnt.at, learnt.step, max_templates)
+    }
+
+    /// Learns what others learnt in a step.
+    pub fn learn_forms(&mut self, learnt: LearntForms) {
+        self.learn(learnt.at, learnt.forms, None);
     }
 
     /// Learns the forms of a step; returns the lines of new error templates, and those of the templates

@@ -116,31 +116,35 @@ impl Pipeline {
                     ingest.close_traces_by(at.plus(-lateness), config, names);
                     self.drain(partition, update);
                 }
-                Event::Forwarded(record) => {
-                    if let Some(request) = record.request() {
-                        let now = newest.map(|newest: Timestamp| newest.min(request.timestamp));
-                        self.ingest.graph_mut().request_by(&request, now);
-                    }
-                    match record {
-                        Forwarded::Request { counts, .. } => newest = newest.max(counts),
-                        Forwarded::Span(span) => {
-                            self.ingest.trace(&span.span(), &span.routed());
-                            if span.is_request {
-                                newest = newest.max(Some(span.span().start));
-                            }
-                        }
-                        Forwarded::Change(change) => self.incidents.push_change(change),
-                        Forwarded::Edge { caller, callee, calls } => {
-                            let edge = Edge { calls, ..Edge::new(&caller, &callee) };
-                            self.ingest.graph_mut().edge(&edge);
-                        }
-                    }
-                }
+                Event::Forwarded(record) => self.take_forwarded(record, &mut newest),
             }
         }
         let Self { config, names, ingest, .. } = self;
         ingest.close_traces_by(Timestamp::MAX, config, names);
         self.drain(partition, update);
+    }
+
+    /// Takes a record that is joined with those of other partitions. `newest` is the newest time of
+    /// requests so far.
+    pub(super) fn take_forwarded(&mut self, record: Forwarded, newest: &mut Option<Timestamp>) {
+        if let Some(request) = record.request() {
+            let now = newest.map(|newest| newest.min(request.timestamp));
+            self.ingest.graph_mut().request_by(&request, now);
+        }
+        match record {
+            Forwarded::Request { counts, .. } => *newest = (*newest).max(counts),
+            Forwarded::Span(span) => {
+                self.ingest.trace(&span.span(), &span.routed());
+                if span.is_request {
+                    *newest = (*newest).max(Some(span.span().start));
+                }
+            }
+            Forwarded::Change(change) => self.incidents.push_change(change),
+            Forwarded::Edge { caller, callee, calls } => {
+                let edge = Edge { calls, ..Edge::new(&caller, &callee) };
+                self.ingest.graph_mut().edge(&edge);
+            }
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) const SURVEY: [u8; 8] = *b"MADSURVY";
 pub(super) const PLAN: [u8; 8] = *b"MADPLAN1";
 /// Magic of a judged partition.
 pub(super) const PART: [u8; 8] = *b"MADSHARD";
+/// Magic of a hand-over.
+pub(super) const HANDOVER: [u8; 8] = *b"MADHANDO";
 /// Version of the payload. A reader knows all versions up to its own.
 const VERSION: u32 = 1;
 /// Length of the envelope in bytes: magic, version, length, checksum.
@@ -59,6 +61,7 @@ fn name_of(magic: &[u8; 8]) -> &'static str {
         SURVEY => "survey of a partition",
         PLAN => "plan of partitions",
         PART => "part of a judged partition",
+        HANDOVER => "hand-over of a partition",
         _ => "state",
     }
 }

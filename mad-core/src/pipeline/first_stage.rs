@@ -1,45 +1,53 @@
 //! The first stage of a split input: one partition is judged, and nothing is grouped.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
+use super::fleet::Fleet;
+use super::handover::{Handed, Outbox};
+use super::newest_rows::NewestRows;
 use super::part::{Forwarded, ForwardedSpan, Part, PartEntity, PartRow, Silence};
 use super::plan::Plan;
 use super::survey::version;
 use super::{Pipeline, Update};
 use crate::error::{Error, Result};
 use crate::feature::{Row, RowBuffer, RowHead, RowKind};
-use crate::series::{EntityId, SeriesId};
+use crate::series::EntityId;
 use crate::telemetry::{PartitionId, Record, Source};
 use crate::time::Timestamp;
 
 /// Which part of the work a pipeline does.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) enum Stage {
     /// All of it.
     #[default]
     Whole,
-    /// It judges one partition.
+    /// It judges one partition of a bounded input.
+    #[serde(skip)]
     First(Box<FirstStage>),
-    /// It groups rows that were judged elsewhere.
+    /// It groups rows of a bounded input that were judged elsewhere.
+    #[serde(skip)]
     Second(Box<NewestRows>),
+    /// It judges one partition of a group, and hands over the rows.
+    Member(Box<Outbox>),
+    /// It groups the rows that the members of a group hand over.
+    Fleet(Box<Fleet>),
 }
 
-/// The newest rows that were judged elsewhere, by which idle entities and series are forgotten.
-#[derive(Debug, Clone, Default)]
-pub(super) struct NewestRows {
-    pub rows: HashMap<EntityId, Timestamp>,
-    pub points: HashMap<SeriesId, Timestamp>,
-}
-
-impl NewestRows {
-    /// Whether an entity had rows, and none since a time.
-    pub fn is_idle(&self, entity: EntityId, since: Timestamp) -> bool {
-        self.rows.get(&entity).is_some_and(|last| *last < since)
+impl Stage {
+    /// Whether it is all of the work.
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole)
     }
 
-    /// Whether a series had points, and none since a time.
-    pub fn is_idle_series(&self, series: SeriesId, since: Timestamp) -> bool {
-        self.points.get(&series).is_some_and(|last| *last < since)
+    /// The newest rows that were judged elsewhere, where they were.
+    pub fn newest(&self) -> Option<&NewestRows> {
+        match self {
+            Self::Second(newest) => Some(newest),
+            Self::Fleet(fleet) => Some(&fleet.newest),
+            _ => None,
+        }
     }
 }
 
@@ -240,8 +248,13 @@ impl Pipeline {
             }
         };
         self.note_names(None);
-        if let Stage::First(stage) = &mut self.stage {
-            stage.forwarded.extend(forwarded);
+        self.hand_names(false);
+        match &mut self.stage {
+            Stage::First(stage) => stage.forwarded.extend(forwarded),
+            Stage::Member(outbox) => {
+                outbox.events.extend(forwarded.map(|one| Handed::Record(Box::new(one))));
+            }
+            _ => {}
         }
         is_accepted
     }

@@ -56,9 +56,10 @@ impl Pipeline {
         if !self.ingest.has_closed() {
             return;
         }
-        if matches!(self.stage, Stage::First(_)) {
-            self.drain_first(partition, update);
-            return;
+        match self.stage {
+            Stage::First(_) => return self.drain_first(partition, update),
+            Stage::Member(_) => return self.drain_member(partition, update),
+            _ => {}
         }
         let closed = self.ingest.take_closed();
         // all rows of requests are judged before those of other kinds
@@ -225,7 +226,7 @@ impl Pipeline {
     /// first.
     pub(super) fn sweep(&mut self, waiting: &RowBuffer) {
         let names = self.names.entities.len().saturating_add(self.names.series.len());
-        if matches!(self.stage, Stage::Second(_)) {
+        if self.stage.newest().is_some() {
             self.ingest.begin_records(names.saturating_mul(2));
         }
         let Some(at) = self.ingest.sweep_due(names) else { return };
@@ -233,13 +234,13 @@ impl Pipeline {
         self.ingest.forget_calls(idle_since);
         self.judge.forget_mutes(idle_since);
         let Self { names, ingest, judge, incidents, stage, .. } = self;
-        let stage = &*stage;
-        let is_idle_series = |series: SeriesId| match stage {
-            Stage::Second(newest) if newest.points.contains_key(&series) => {
+        let newest = stage.newest();
+        let is_idle_series = |series: SeriesId| match newest {
+            Some(newest) if newest.points.contains_key(&series) => {
                 newest.is_idle_series(series, idle_since)
             }
             // it is registered, and no point of it came yet
-            Stage::Second(_) if judge.series(series).is_none() => false,
+            Some(_) if judge.series(series).is_none() => false,
             _ => judge.is_idle_series(series, idle_since),
         };
         let crowded = names.entities.is_nearly_full();
@@ -266,9 +267,9 @@ impl Pipeline {
             .filter(|id| {
                 let is_junk = crowded && judge.rows_of(*id).0 <= RARE_ROWS;
                 let since = if is_junk { at.plus(-rare_idle) } else { idle_since };
-                match stage {
-                    Stage::Second(newest) => newest.is_idle(*id, since),
-                    _ => names.entities.is_retired(*id) || judge.is_idle(*id, since),
+                match newest {
+                    Some(newest) => newest.is_idle(*id, since),
+                    None => names.entities.is_retired(*id) || judge.is_idle(*id, since),
                 }
             })
             .collect();
@@ -279,7 +280,15 @@ impl Pipeline {
         if entities.is_empty() && series.is_empty() {
             return;
         }
-        let Self { names, ingest, judge, incidents, checkpointer, tally, .. } = self;
+        let Self { names, ingest, judge, incidents, checkpointer, tally, stage, .. } = self;
+        if let Stage::Fleet(fleet) = stage {
+            for id in entities {
+                fleet.forget(*id);
+            }
+            for id in series {
+                fleet.forget_series(*id);
+            }
+        }
         tally.forgotten(entities.len(), series.len());
         let of_series = series.iter().filter_map(|id| Some(names.series.get(*id)?.entity));
         checkpointer.mark_dirty(of_series.chain(entities.iter().copied()));

@@ -14,7 +14,7 @@ use crate::culprit::Ranking;
 use crate::error::Result;
 use crate::feature::RowHead;
 use crate::guard::{JudgedRow, JudgedSignal};
-use crate::history::{FlaggedRow, FlaggedSignal, History, HistoryRing, NewHistoryRow};
+use crate::history::{FlaggedRow, FlaggedSignal, History, HistoryRing, HistoryRow, NewHistoryRow};
 use crate::incident::{
     CloseReason, Incident, IncidentChange, IncidentGrouper, OpenState, RowOutcome,
 };
@@ -81,27 +81,40 @@ impl IncidentLog {
 
     /// Remembers a judged row of requests.
     pub fn push_row(&mut self, judged: &JudgedRow) {
-        let entity = judged.head.entity;
-        let kept = NewHistoryRow::of_requests(judged);
+        self.push_recent(judged.head.entity, NewHistoryRow::of_requests(judged).row());
+    }
+
+    /// Remembers a row of requests of an entity.
+    pub fn push_recent(&mut self, entity: EntityId, row: HistoryRow<'_>) {
         if let Some(id) = self.open_windows.get(&entity) {
-            let wants_more = self.windows.get_mut(id).is_some_and(|window| window.push(kept.row()));
+            let wants_more = self.windows.get_mut(id).is_some_and(|window| window.push(row));
             if !wants_more {
                 self.open_windows.remove(&entity);
             }
         }
-        self.history.push(entity, kept.row());
+        self.history.push(entity, row);
     }
 
     /// Remembers a judged value of a series.
     pub fn push_point(&mut self, head: &RowHead, judged: &JudgedSignal) {
         let Some(series) = judged.id.series() else { return };
         let kept = NewHistoryRow::of_series(head.at, judged);
-        if let Some(id) = self.open_windows.get(&head.entity)
+        self.push_recent_point((head.entity, series), judged.name.as_str(), kept.row());
+    }
+
+    /// Remembers a value of a series of an entity.
+    pub fn push_recent_point(
+        &mut self,
+        (entity, series): (EntityId, SeriesId),
+        metric: &str,
+        point: HistoryRow<'_>,
+    ) {
+        if let Some(id) = self.open_windows.get(&entity)
             && let Some(window) = self.windows.get_mut(id)
         {
-            window.push_point(judged.name.as_str(), kept.row());
+            window.push_point(metric, point);
         }
-        self.history.push_point(series, kept.row());
+        self.history.push_point(series, point);
     }
 
     /// Groups the outcome of a row.

@@ -15,8 +15,8 @@ use super::partition::Partition;
 use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
 use crate::feature::{
-    ClockFault, EntityCursor, LogCursor, LogTemplatesOfServices, RowBuffer, ServiceLogs,
-    ServiceRoutes, StepFinder,
+    ClockFault, EntityCursor, LearntForms, LogCursor, LogTemplatesOfServices, RowBuffer,
+    ServiceLogs, ServiceRoutes, StepFinder,
 };
 use crate::graph::{ServiceGraph, TraceProfiles};
 use crate::series::{EntityId, SeriesId};
@@ -541,6 +541,28 @@ impl Ingest {
     pub fn set_templates(&mut self, service: EntityId, logs: ServiceLogs) {
         if let Some(partition) = self.partitions.first_mut() {
             partition.features.templates_mut().insert(service, Box::new(logs));
+        }
+    }
+
+    /// Keeps the forms that log templates learn from now on, until they are taken.
+    pub fn keep_log_forms(&mut self) {
+        for partition in &mut self.partitions {
+            partition.features.keep_log_forms();
+        }
+    }
+
+    /// The forms that log templates have learnt since they were last taken.
+    pub fn take_log_forms(&mut self) -> Vec<LearntForms> {
+        let open = self.partitions.iter_mut();
+        open.flat_map(|open| open.features.take_log_forms()).collect()
+    }
+
+    /// Learns forms of a service that were learnt elsewhere, in the first partition.
+    pub fn learn_log_forms(&mut self, forms: LearntForms, max_templates: usize) {
+        if let Some(partition) = self.partitions.first_mut() {
+            let templates = partition.features.templates_mut();
+            let fresh = || Box::new(ServiceLogs::of_learnt(&forms, max_templates));
+            templates.entry(forms.entity).or_insert_with(fresh).learn_forms(forms);
         }
     }
 

@@ -157,7 +157,8 @@ impl Pipeline {
             rejected.add(RejectReason::Future, source.position, detail);
             return false;
         }
-        if matches!(self.stage, Stage::First(_)) {
+        self.note_record(Some(record.timestamp().unwrap_or(Timestamp::MIN)));
+        if matches!(self.stage, Stage::First(_) | Stage::Member(_)) {
             return self.push_first(&record, source, update);
         }
         match record {
@@ -309,6 +310,7 @@ impl Pipeline {
         let at = at.clamp(Timestamp::EARLIEST, Timestamp::LATEST);
         let mut update = Update::default();
         self.close(Some(at), &mut update);
+        self.note_record(None);
         self.expire(at, &mut update);
         self.tally.reject(update.rejected.clone());
         update

@@ -15,7 +15,10 @@ mod entity_export;
 mod entity_part;
 mod envelope;
 mod first_stage;
+mod fleet;
 mod flow;
+mod hand_over;
+mod handover;
 mod incident_log;
 mod incident_window;
 mod ingest;
@@ -23,12 +26,14 @@ mod input;
 mod judge;
 mod level_accepted;
 mod names;
+mod newest_rows;
 mod packed;
 mod part;
 mod partition;
 mod plan;
 mod queries;
 mod replay;
+mod second_stage;
 mod state;
 mod survey;
 mod tally;
@@ -53,6 +58,8 @@ use crate::explain::Catalogue;
 pub use self::command::Command;
 pub use self::counters::Counters;
 pub use self::delta::DeltaCheckpoint;
+pub use self::fleet::{FleetStatus, PartitionStatus};
+pub use self::handover::{Handover, HandoverPlace};
 pub use self::incident_window::{IncidentWindow, WindowRows};
 pub use self::level_accepted::LevelAccepted;
 pub use self::part::Part;
@@ -98,6 +105,6 @@ pub struct Pipeline {
     /// The language of texts; it changes no result, so it is not saved.
     #[serde(skip)]
     catalogue: Option<Arc<Catalogue>>,
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Stage::is_whole")]
     stage: Stage,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::first_stage::Stage;
 use super::view::{Shared, View, abstained};
 use super::{Counters, IncidentWindow, Pipeline};
 use crate::config::{CulpritConfig, MuteWindow, PipelineConfig};
@@ -84,7 +85,15 @@ impl Pipeline {
             let series = self.names.series.find(incident.entity_id, signal.as_str())?;
             Some(self.newest_point(series)?.0.first)
         });
-        points.chain(row).min()
+        let mut handed = None;
+        if let Stage::Fleet(fleet) = &self.stage {
+            let series = incident
+                .signals()
+                .filter_map(|signal| self.names.series.find(incident.entity_id, signal.as_str()));
+            let points = series.filter_map(|series| fleet.first_point(series)).min();
+            handed = points.into_iter().chain(fleet.first_row(incident.entity_id)).min();
+        }
+        points.chain(row).chain(handed).min()
     }
 
     /// The first anomalies of an incident in order of time: see [`TemplateExplainer::chain`].
@@ -223,6 +232,10 @@ impl Pipeline {
     /// # Ok::<(), mad_core::Error>(())
     /// ```
     pub fn furthest_watermark(&self) -> Option<Timestamp> {
+        if let Stage::Fleet(fleet) = &self.stage {
+            let lateness = self.config.features.lateness_nanos();
+            return fleet.grouped().map(|grouped| grouped.plus(-lateness));
+        }
         self.ingest.furthest_watermark()
     }
 

@@ -161,7 +161,7 @@ impl Pipeline {
     }
 
     /// Groups the flagged rows of silences.
-    fn take_silences(&mut self, silences: Option<Vec<Silence>>, update: &mut Update) {
+    pub(super) fn take_silences(&mut self, silences: Option<Vec<Silence>>, update: &mut Update) {
         let mut silences = silences.unwrap_or_default();
         for silence in &mut silences {
             silence.row.entity = self.id_of(&silence.entity);
@@ -172,7 +172,12 @@ impl Pipeline {
         }
     }
 
-    fn take_outcome(&mut self, entity: &Arc<Entity>, outcome: RowOutcome, update: &mut Update) {
+    pub(super) fn take_outcome(
+        &mut self,
+        entity: &Arc<Entity>,
+        outcome: RowOutcome,
+        update: &mut Update,
+    ) {
         let Self { config, names, ingest, incidents, .. } = self;
         let shared = Shared { config, names, graph: ingest.graph(), ingest };
         incidents.take(entity, outcome, shared, &mut update.changes);
@@ -197,7 +202,13 @@ impl Pipeline {
                 signal.id = known.unwrap_or(SeriesId(series.0)).into();
             }
         }
-        match &mut outcome {
+        self.named_outcome(&mut outcome, id);
+        PartRow { closes, judged, outcome }
+    }
+
+    /// Gives an outcome the ids of this pipeline.
+    pub(super) fn named_outcome(&mut self, outcome: &mut RowOutcome, id: EntityId) {
+        match outcome {
             RowOutcome::Quiet { entity, .. } => *entity = id,
             RowOutcome::Alarm(flagged)
             | RowOutcome::Flagged(flagged)
@@ -209,7 +220,6 @@ impl Pipeline {
                 }
             }
         }
-        PartRow { closes, judged, outcome }
     }
 
     /// The id of an entity by its names.

@@ -1,11 +1,13 @@
 //! The pipeline as a service holds it: bytes in, records for tables and bytes of JSON out.
+//!
+//! The file is longer than others because all methods of a class of Python stand in one block.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mad_core::export::{ClockFaultDocument, RankingDocument, SeriesDocument, prometheus_text};
-use mad_core::pipeline::DeltaCheckpoint;
+use mad_core::pipeline::{DeltaCheckpoint, Handover, HandoverPlace};
 use mad_core::time::ZonePolicy;
 use mad_core::wire::ColumnMap;
 use mad_core::wire::formats::TelemetryMemory;
@@ -213,6 +215,68 @@ impl EnginePipeline {
         })?
     }
 
+    /// Judges for a second stage elsewhere from now on: see `Pipeline.hand_over` of the core.
+    fn hand_over(
+        &self,
+        py: Python<'_>,
+        topic: String,
+        number: u32,
+        partitions: u32,
+        stream: u64,
+    ) -> PyResult<()> {
+        let place = HandoverPlace { topic, number, partitions };
+        let begun = self.served.with(py, |served| served.core.hand_over(place, stream))?;
+        begun.map_err(|error| to_py(&error))
+    }
+
+    /// Whether there is something to hand over.
+    #[getter]
+    fn has_handovers(&self, py: Python<'_>) -> PyResult<bool> {
+        self.served.with(py, |served| served.core.has_handovers())
+    }
+
+    /// Takes the events that were not handed over yet, in order.
+    fn take_handovers<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let taken = self.served.with(py, |served| served.core.take_handovers())?;
+        let taken = taken.map_err(|error| to_py(&error))?;
+        Ok(taken.iter().map(|bytes| PyBytes::new(py, bytes)).collect())
+    }
+
+    /// Checks hand-overs without taking them. Raises the error that `receive` would raise.
+    fn check_handovers(&self, py: Python<'_>, handovers: Vec<Bound<'_, PyBytes>>) -> PyResult<()> {
+        let read = read_handovers(&handovers)?;
+        let check = |served: &mut Served| {
+            read.iter().try_for_each(|handover| handover.check(served.core.config()))
+        };
+        self.served.with(py, check)?.map_err(|error| to_py(&error))
+    }
+
+    /// Takes what members of a group handed over.
+    fn receive(
+        &self,
+        py: Python<'_>,
+        handovers: Vec<Bound<'_, PyBytes>>,
+    ) -> PyResult<EngineUpdate> {
+        let read = read_handovers(&handovers)?;
+        self.served.with(py, |Served { core, .. }| {
+            let update = core.receive(read).map_err(|error| to_py(&error))?;
+            EngineUpdate::new(core, update, 0, SeenBatch::default())
+        })?
+    }
+
+    /// Groups what waits without a partition, until it has caught up.
+    fn continue_without(&self, py: Python<'_>, partition: &str) -> PyResult<EngineUpdate> {
+        self.served.with(py, |Served { core, .. }| {
+            let update = core.continue_without(partition).map_err(|error| to_py(&error))?;
+            EngineUpdate::new(core, update, 0, SeenBatch::default())
+        })?
+    }
+
+    /// The state of the live second stage; `null` before the first hand-over.
+    fn fleet(&self, py: Python<'_>) -> PyResult<Cow<'static, [u8]>> {
+        self.json(py, |served| served.core.fleet_status())
+    }
+
     /// The event time that a quorum of sources agrees on; None before there is one.
     #[getter]
     fn clock(&self, py: Python<'_>) -> PyResult<Option<i64>> {
@@ -357,6 +421,12 @@ impl EnginePipeline {
     fn exposition(&self, py: Python<'_>, most: usize) -> PyResult<Cow<'static, [u8]>> {
         Ok(self.served.with(py, |served| prometheus_text(&served.core, most))?.into_bytes().into())
     }
+}
+
+/// The hand-overs of their bytes.
+fn read_handovers(handovers: &[Bound<'_, PyBytes>]) -> PyResult<Vec<Handover>> {
+    let read = handovers.iter().map(|one| Handover::from_bytes(one.as_bytes()));
+    read.collect::<Result<_, _>>().map_err(|error| to_py(&error))
 }
 
 /// A change of a service.

@@ -15,7 +15,7 @@ BUILT_IN: dict[Group, dict[str, str]] = {
         "file": "mad.sources.tail:TailSource",
         "kafka": "mad.sources.kafka:KafkaSource",
         "kafka-group": "mad.group.member:KafkaGroup",
-        "kafka-results": "mad.sources.kafka_results:KafkaResultsSource",
+        "kafka-results": "mad.group.view:KafkaResultsSource",
         "nats": "mad.sources.nats:NatsSource",
         "prometheus": "mad.sources.prometheus:PrometheusSource",
         "redis": "mad.sources.redis:RedisSource",

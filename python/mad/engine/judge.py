@@ -16,8 +16,8 @@ from mad.engine.command import audit_of, command_of
 from mad.engine.intake import RecentIntake
 from mad.engine.stats import EngineStats
 from mad.journal import Entry, TableWrites
-from mad.journal.entries import COMMAND, HOLD, LOST, RESULTS, TICK
-from mad.journal.results import check_message, count, writes_of
+from mad.journal.entries import COMMAND, HOLD, LOST, RESULTS, TICK, WITHOUT
+from mad.journal.results import check_message, count, handovers, last_block, writes_of
 
 _NOTHING = '{"total":0,"counts":{},"first":[]}'
 #: Errors with which the pipeline refuses an entry and stays as it was.
@@ -77,7 +77,9 @@ class Judge:
         if entry.kind in (HOLD, LOST):
             return None
         if entry.kind == RESULTS:
-            return check_message(entry.body)
+            tables = check_message(entry.body)
+            self.pipeline.check_handovers(handovers(tables))
+            return tables
         records = entry.body
         self.pipeline.check(records, entry.kind, entry.format)
         return records
@@ -115,7 +117,7 @@ class Judge:
         if update is None:
             return Judgement()
         problems = update.problems().decode() if update.rejected else _NOTHING
-        if entry.kind not in (TICK, COMMAND):
+        if entry.kind not in (TICK, COMMAND, HOLD):
             self._count(entry, update)
             if source is not None:
                 self.intake.add(
@@ -137,16 +139,14 @@ class Judge:
         return Judgement(receipt, news=news)
 
     def _take_results(self, entry: Entry, tables: Any) -> Judgement:
-        """Takes the results of another process. Their incidents give alerts as those of this one
-        do."""
+        """Takes the results of another process, and groups what it hands over."""
         tables = check_message(entry.body) if tables is None else tables
         taken = writes_of(tables, entry.seq)
-        for name in ("rows", "services", "points", "log_lines", "failures", "incidents", "history"):
+        for name in ("rows", "services", "points", "log_lines", "failures", "history"):
             getattr(self.writes, name).extend(getattr(taken, name))
         self.changes.extend((seq, i, data) for seq, i, _, _, _, data in taken.history)
-        changes = (change[2:] for change in taken.history)
-        alerts = self.alerts.alerts(entry.seq, changes, taken.incidents, by_command=False)
-        self.writes.alerts.extend(alerts)
+        if handed := handovers(tables):
+            self._collect(entry, self.pipeline.receive(handed), len(taken.history))
         return Judgement(IngestReceipt(entry.seq, count(tables), 0, _NOTHING), news=True)
 
     def _apply(self, entry: Entry, records: Any) -> _core.EngineUpdate | None:
@@ -155,6 +155,8 @@ class Judge:
         if entry.kind == HOLD and entry.body in (b"live", b"jumps"):
             self.pipeline.refuse_jumps(entry.body == b"live")
             return None
+        if entry.kind == HOLD and entry.body.startswith(WITHOUT):
+            return self.pipeline.continue_without(entry.body.removeprefix(WITHOUT).decode())
         if entry.kind == HOLD:
             self.pipeline.pause_watermarks(entry.body == b"1")
             return None
@@ -183,7 +185,8 @@ class Judge:
             for why, count in update.rejected_counts():
                 stats.rejected[why] = stats.rejected.get(why, 0) + count
 
-    def _collect(self, entry: Entry, update: _core.EngineUpdate) -> bool:
+    def _collect(self, entry: Entry, update: _core.EngineUpdate, first: int = 0) -> bool:
+        """Collects what an entry gives. `first` is the place of its first change of an incident."""
         writes = self.writes
         writes.log_lines.extend(update.lines(entry.seq))
         failures = enumerate(update.failures())
@@ -192,9 +195,10 @@ class Judge:
             return entry.kind in (COMMAND, "logs", "changes", "edges")
         writes.rows.extend(update.rows())
         writes.services.extend(update.services())
-        writes.points.extend((at, entry.seq, *block) for at, *block in update.points())
+        block_number = last_block(entry.seq) if entry.kind == RESULTS else entry.seq
+        writes.points.extend((at, block_number, *block) for at, *block in update.points())
         writes.incidents.extend(update.incidents())
-        changes = [(entry.seq, i, *change) for i, change in enumerate(update.changes())]
+        changes = [(entry.seq, i, *change) for i, change in enumerate(update.changes(), first)]
         writes.history.extend(changes)
         self.changes.extend((seq, i, data) for seq, i, _, _, _, data in changes)
         if changes:

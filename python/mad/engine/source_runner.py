@@ -11,6 +11,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any, Protocol
 
+from mad._core import SettingsError
 from mad.config.deployment import Part
 from mad.engine.batch import IngestReceipt
 from mad.engine.engine import Engine
@@ -178,7 +179,7 @@ class SourceRunner:
         health = self._health
         try:
             receipt = future.result()
-        except MissingExtraError:
+        except (MissingExtraError, SettingsError):
             raise
         except (ValueError, NotJudged) as error:
             halves = batch.halves() if isinstance(error, ValueError) else None

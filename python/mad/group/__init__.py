@@ -1,2 +1,2 @@
-"""Several servers that share the partitions of a topic: each judges its partitions alone, and their
-states move with them through a compacted topic."""
+"""Several servers that share the partitions of a topic: each judges its partitions, their states
+move with them through a compacted topic, and one server groups the rows of all."""

@@ -96,6 +96,8 @@ class KafkaGroup:
         self._consumer: Consumer | None = None
         self._engine: Engine | None = None
         self._ends: set[int] = set()
+        #: The number of partitions of the topic.
+        self._count = 0
         #: Whether a fault ended the membership, so that nothing is saved.
         self._is_broken = False
         self.partitions: dict[int, GroupPartition] = {}
@@ -123,7 +125,7 @@ class KafkaGroup:
         self.close()
         options = self.options
         topics = {options.states: _COMPACTED, options.results_topic: {}}
-        make_topics(options, topics, options.topic)
+        self._count = make_topics(options, topics, options.topic)
         self._engine, self._is_broken, self._fault = engine, False, ""
         self._consumer = self._kafka.Consumer(
             {
@@ -239,6 +241,7 @@ class KafkaGroup:
             options.group,
             options.topic,
             number,
+            self._count,
             options.states,
             options.results_topic,
             options.kind,

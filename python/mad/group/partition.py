@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
-from time import monotonic
+from time import monotonic, time_ns
 from typing import TYPE_CHECKING
 
 from mad import _core
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _MESSAGES, _BYTES = 10_000, 4_000_000
 #: Seconds between two sendings of results, and the rows that are sent at once.
 _SEND_SECONDS, _SEND_ROWS = 1.0, 2_000
+#: Longest pause between two ticks of a partition without records, in seconds.
+_TICK_SECONDS = 15.0
 
 log = logging.getLogger("mad.group")
 
@@ -53,6 +55,8 @@ class Place:
     group: str
     topic: str
     number: int
+    #: The number of partitions of the topic.
+    partitions: int
     state_topic: str
     results_topic: str
     kind: str
@@ -104,7 +108,10 @@ class GroupPartition:
                 f"the state of {place.name} in {place.state_topic}: {error}",
                 "give another state_topic to learn from the start",
             ) from error
-        clock = EventClock(lateness=int(float(config["features"]["lateness_seconds"]) * SECOND))
+        pipeline.hand_over(place.topic, place.number, place.partitions, time_ns())
+        lateness = int(float(config["features"]["lateness_seconds"]) * SECOND)
+        # the partitions of the others wait for the event time of this one
+        clock = EventClock(lateness=lateness, longest=_TICK_SECONDS)
         clock.observe(pipeline.clock)
         self._judge = Judge(config, pipeline, EngineStats(), clock, intake, alerts=AlertLog())
         self._number = saved.number
@@ -173,7 +180,9 @@ class GroupPartition:
         waited = (now - self._saved_at) / self._save_seconds
         if self._is_changed and waited >= 1 and (self._news or waited >= 2):
             self.save()
-        elif self._judge.writes and now - self._sent_at >= _SEND_SECONDS:
+        elif now - self._sent_at >= _SEND_SECONDS and (
+            self._judge.writes or self._judge.pipeline.has_handovers
+        ):
             self.send()
 
     def finish(self) -> None:
@@ -192,6 +201,8 @@ class GroupPartition:
     def save(self) -> None:
         """Saves the state and sends the results. Raises `SourceUnavailable`."""
         self._number += 1
+        # first, because the state has the number of the next event
+        results = list(self._results())
         delta = self._judge.pipeline.take_delta()
         topic, place = self.place.state_topic, self.place.number
         parts: list[Written] = [
@@ -208,7 +219,7 @@ class GroupPartition:
             incidents=len(self._keys.incidents),
         )
         ending = topic, place, SAVE, record_of(record)
-        self._writer.write([*self._results(), *parts, ending], self._number)
+        self._writer.write([*results, *parts, ending], self._number)
         self._previous, self._ticks = self._number, []
         self._is_changed = self._news = False
         self._saved_at = self._sent_at = monotonic()
@@ -225,7 +236,8 @@ class GroupPartition:
 
     def _results(self) -> Iterator[Written]:
         writes, self._judge.writes = self._judge.writes, TableWrites()
-        for body in messages_of(writes, self.place.name, self._number):
+        handed = self._judge.pipeline.take_handovers()
+        for body in messages_of(writes, self.place.name, self._number, handed):
             yield self.place.results_topic, self.place.number, self.place.name, body
 
     def _pieces(self, messages: Sequence[Message]) -> Iterator[list[Message]]:
@@ -266,8 +278,13 @@ class GroupPartition:
         while self._to_repeat and self._to_repeat[0][0] <= position:
             self._tick(self._to_repeat.pop(0)[1])
         if self.is_replaying and not self._to_repeat and position >= self._sent_to:
+            self._drop_results()
             self.is_replaying = False
-            self._judge.writes = TableWrites()
+
+    def _drop_results(self) -> None:
+        """Drops results that were sent before."""
+        self._judge.writes = TableWrites()
+        self._judge.pipeline.take_handovers()
 
     def _tick(self, at: int) -> None:
         self._seq += 1
@@ -283,7 +300,7 @@ class GroupPartition:
         found = self._judge.judge(entry, live=not self.is_replaying, source=self.place.name)
         self._judge.changes.clear()
         if self.is_replaying:
-            self._judge.writes = TableWrites()
+            self._drop_results()
         if isinstance(found.refusal, MissingExtraError):
             raise found.refusal
         if found.refusal is not None:

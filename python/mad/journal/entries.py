@@ -16,9 +16,11 @@ SourcePositions: TypeAlias = Mapping[str, Mapping[str, Any]]
 TICK = "tick"
 COMMAND = "command"
 #: The watermark is paused (body `1`) or follows the clock again (`0`); jumps of the clock are
-#: refused (`live`) or followed (`jumps`).
+#: refused (`live`) or followed (`jumps`); or the second stage continues without a partition, whose
+#: name follows `WITHOUT`.
 HOLD = "hold"
-#: Results of another process, which go to the tables as they are.
+WITHOUT = b"without "
+#: Results of another process: rows for the tables, and what the second stage groups.
 RESULTS = "results"
 #: An entry without input: it takes the number of the last one that a recovery could not keep.
 LOST = "lost"

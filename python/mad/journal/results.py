@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from math import isnan
@@ -15,11 +16,14 @@ from mad.journal.entries import Record, TableWrites
 VERSION = 1
 #: Bytes of the records of one message. A record alone may be larger.
 MESSAGE_BYTES = 400_000
-#: Blocks of points of one message at most, so that each has a number.
+#: Blocks of points of one message at most, so that each has a number; the last number is that of
+#: the points that the second stage gives.
 _BLOCKS = 4_096
+#: Bytes of a hand-over, which is compressed in a message.
+_HANDOVER_BYTES = 16 << 20
 
-#: A letter for each column: text, JSON or a block of points, an integer or a number, in capitals
-#: where it may be null.
+#: A letter for each column: text, JSON, a block of points or a hand-over, an integer or a number,
+#: in capitals where it may be null.
 _ROW = "ittiiFFfFiij"
 #: The columns of each table, without the number of the entry and the place in it.
 _COLUMNS = {
@@ -28,46 +32,41 @@ _COLUMNS = {
     "points": "iiib",
     "log_lines": "itttT",
     "failures": "ittttftt",
-    "incidents": "ttttiittjj",
     "history": "ttij",
+    "handed": "h",
 }
 #: How many columns of a table stand before these in the journal: the number of the entry and the
 #: place in it. Those of points stand elsewhere.
 _LEADING = {"log_lines": 2, "failures": 2, "history": 2}
 
 
-def messages(writes: TableWrites, of: str, number: int) -> Iterator[bytes]:
+def messages(
+    writes: TableWrites, of: str, number: int, handed: Sequence[bytes] = ()
+) -> Iterator[bytes]:
     """The results of a partition as messages, each of which can be read alone. `of` names the
-    partition, `number` its commit. An incident stands in the message of its changes."""
+    partition, `number` its commit. `handed` is what the second stage groups."""
     tables: dict[str, list[Sequence[Any]]] = {}
     size = 0
-    for unit in _units(writes):
-        length = sum(len(str(record)) for _, record in unit)
-        if size and (size + length > MESSAGE_BYTES or len(tables.get("points", ())) >= _BLOCKS):
+    for table, record in _records(writes, handed):
+        length = len(str(record))
+        if size and (size + length > MESSAGE_BYTES or len(tables.get("points", ())) >= _BLOCKS - 1):
             yield _message(tables, of, number)
             tables, size = {}, 0
-        for table, record in unit:
-            tables.setdefault(table, []).append(record)
+        tables.setdefault(table, []).append(record)
         size += length
     if tables:
         yield _message(tables, of, number)
 
 
-def _units(writes: TableWrites) -> Iterator[list[tuple[str, Sequence[Any]]]]:
-    """Records that belong into one message."""
+def _records(writes: TableWrites, handed: Sequence[bytes]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """All records with their tables, in the order of the messages."""
     for at, _, number, flagged, body in writes.points:
-        yield [("points", (at, number, flagged, b64encode(body).decode("ascii")))]
-    for table in ("rows", "services", "log_lines", "failures"):
+        yield "points", (at, number, flagged, b64encode(body).decode("ascii"))
+    for table in ("rows", "services", "log_lines", "failures", "history"):
         for record in getattr(writes, table):
-            yield [(table, record[_LEADING.get(table, 0) :])]
-    # of each incident the newest record, which has all that came before
-    newest = {str(record[0]): record for record in writes.incidents}
-    changes: dict[str, list[tuple[str, Sequence[Any]]]] = {}
-    for record in writes.history:
-        changes.setdefault(str(record[3]), []).append(("history", record[2:]))
-    for incident, record in newest.items():
-        yield [("incidents", record), *changes.pop(incident, [])]
-    yield from changes.values()
+            yield table, record[_LEADING.get(table, 0) :]
+    for one in handed:
+        yield "handed", (b64encode(zlib.compress(one, 1)).decode("ascii"),)
 
 
 def _message(tables: dict[str, list[Sequence[Any]]], of: str, number: int) -> bytes:
@@ -120,7 +119,31 @@ def _fits(value: Any, column: str) -> bool:
         return isinstance(json.loads(encoded), dict)
     if column == "b":
         _core.stored_points([b64decode(encoded, validate=True)])
+    if column == "h":
+        _handover(value)
     return True
+
+
+def _handover(text: str) -> bytes:
+    """A hand-over of its text. Raises ValueError."""
+    reader = zlib.decompressobj()
+    try:
+        found = reader.decompress(b64decode(text, validate=True), _HANDOVER_BYTES)
+    except zlib.error as error:
+        raise ValueError(f"a hand-over cannot be decompressed: {error}") from error
+    if not reader.eof or reader.unused_data:
+        raise ValueError(f"a hand-over is cut, or has more than {_HANDOVER_BYTES} bytes")
+    return found
+
+
+def handovers(tables: dict[str, list[list[Any]]]) -> list[bytes]:
+    """What a checked message hands over to the second stage."""
+    return [_handover(text) for (text,) in tables.get("handed", ())]
+
+
+def last_block(seq: int) -> int:
+    """The number of the blocks of points that the second stage gives with the entry `seq`."""
+    return _BLOCKS * seq + _BLOCKS - 1
 
 
 def writes_of(tables: dict[str, list[list[Any]]], seq: int) -> TableWrites:
@@ -141,7 +164,6 @@ def writes_of(tables: dict[str, list[list[Any]]], seq: int) -> TableWrites:
         ],
         log_lines=numbered("log_lines"),
         failures=numbered("failures"),
-        incidents=plain("incidents"),
         history=numbered("history"),
     )
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from mad.config.kafka import OF_TRANSACTIONS, KafkaAccess, check_settings, check_topics
 from mad.config.options import option
+from mad.engine.engine import Engine
+from mad.group.fleet_watch import FleetWatch, ResultsRunner
 from mad.sources.kafka import KafkaOptions, KafkaSource
 from mad.sources.protocol import Batch
 
@@ -21,6 +23,12 @@ class KafkaResultsOptions(KafkaAccess):
 
     topic: str = option("mad-results", help="Topic to which the members write their results")
     group: str = option("mad-view", help="Consumer group; each server needs a separate one")
+    wait_seconds: float = option(
+        120.0,
+        help="How long incidents wait for a partition that hands over nothing",
+        least=1,
+        most=86_400,
+    )
 
     def __post_init__(self) -> None:
         """Raises ValueError for settings with which results would be read twice."""
@@ -32,7 +40,7 @@ class KafkaResultsOptions(KafkaAccess):
 
 
 class KafkaResultsSource(KafkaSource):
-    """Reads committed results, one message a batch. They go to the tables as they are."""
+    """Reads committed results, one message a batch."""
 
     Options = KafkaResultsOptions  # type: ignore[assignment]
 
@@ -42,6 +50,12 @@ class KafkaResultsSource(KafkaSource):
         super().__init__(
             KafkaOptions(topics=(options.topic,), group=options.group, format="arrow", **access)
         )
+        self._wait_seconds = options.wait_seconds
+
+    def runner(self, name: str, engine: Engine, type: str) -> ResultsRunner:
+        """What reads the results in a server, and ends the waiting for a partition."""
+        source: Any = self
+        return ResultsRunner(name, source, engine, FleetWatch(self._wait_seconds), type=type)
 
     def _settings(self) -> dict[str, Any]:
         return {**super()._settings(), "isolation.level": "read_committed"}
