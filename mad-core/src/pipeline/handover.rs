@@ -35,7 +35,8 @@ impl HandoverPlace {
 /// Events of one partition for the second stage, in order: judged rows, silences, and the records
 /// that are joined with those of other partitions.
 ///
-/// [`Pipeline::take_handovers`] makes them, and [`Pipeline::receive`] takes them.
+/// [`Pipeline::take_handovers`](super::Pipeline::take_handovers) makes them, and
+/// [`Pipeline::receive`](super::Pipeline::receive) takes them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Handover {
     pub(super) place: HandoverPlace,
