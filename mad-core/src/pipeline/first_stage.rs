@@ -299,14 +299,10 @@ impl Pipeline {
                 self.begin_steps(row.head.at, partition);
                 self.ingest.step_begins(partition, row.head.at);
             }
-            let Self { config, names, judge, tally, stage, .. } = self;
-            let Some((judged, outcome)) = judge.judge_row(&row, config, names) else { continue };
-            judge.has_row(row.head.entity, partition, row.head.at, config);
-            if row.head.kind != RowKind::Services {
-                tally.row(&judged, judge.is_suppressed(&judged));
-            }
-            update.levels.append(&mut judge.take_levels());
-            if let Stage::First(stage) = stage {
+            let Some((judged, outcome)) = self.judged_requests(&row, partition, update) else {
+                continue;
+            };
+            if let Stage::First(stage) = &mut self.stage {
                 stage.rows.push(PartRow { closes: judged.head.at, judged, outcome });
             }
         }
@@ -314,15 +310,8 @@ impl Pipeline {
         for row in closed.iter().filter(|row| !is_request(row)) {
             let closes = closing.next().unwrap_or(row.head.at);
             self.ingest.step_begins(partition, row.head.at);
-            let Self { config, names, judge, tally, stage, .. } = self;
-            let Some((judged, outcome)) = judge.judge_points(&row, config, names) else { continue };
-            update.levels.append(&mut judge.take_levels());
-            let threshold = judge.threshold_neg_log10_p();
-            for signal in &judged.signals {
-                let is_unlikely = signal.score.neg_log10_p >= threshold;
-                tally.point(judged.head.at, signal, is_unlikely && !signal.is_anomaly);
-            }
-            if let Stage::First(stage) = stage {
+            let Some((judged, outcome)) = self.judged_points(&row, update) else { continue };
+            if let Stage::First(stage) = &mut self.stage {
                 stage.rows.push(PartRow { closes, judged, outcome });
             }
         }

@@ -7,6 +7,7 @@ use super::first_stage::Stage;
 use super::view::Shared;
 use super::{Pipeline, Update};
 use crate::feature::{Row, RowBuffer, RowKind};
+use crate::guard::JudgedRow;
 use crate::incident::{IncidentChange, RowOutcome};
 use crate::series::{Entity, EntityId, SeriesId};
 use crate::telemetry::{PartitionId, Request, Source};
@@ -85,7 +86,7 @@ impl Pipeline {
                 of_step = forget_merged(&mut update.changes, of_step);
                 self.judge.begin_step(partition, row.head.at, row.head.whole);
             }
-            outcomes.extend(self.judge_row(&row, partition, update));
+            outcomes.extend(self.take_requests(&row, partition, update));
         }
         self.group(&mut outcomes, update);
         if current.is_some() {
@@ -100,7 +101,7 @@ impl Pipeline {
                 of_step = forget_merged(&mut update.changes, of_step);
             }
             self.begin_step(partition, row.head.at, update);
-            self.judge_points(&row, update);
+            self.take_points(&row, update);
         }
         forget_merged(&mut update.changes, of_step);
         if requests < closed.len() {
@@ -146,13 +147,13 @@ impl Pipeline {
 
     /// Judges a row of requests. Rows of services are not counted, because they count the requests
     /// of their endpoints again.
-    fn judge_row(
+    pub(super) fn judged_requests(
         &mut self,
         row: &Row<'_>,
         partition: PartitionId,
         update: &mut Update,
-    ) -> Option<(Arc<Entity>, RowOutcome)> {
-        let Self { config, names, judge, incidents, checkpointer, tally, .. } = self;
+    ) -> Option<(JudgedRow, RowOutcome)> {
+        let Self { config, names, judge, checkpointer, tally, .. } = self;
         checkpointer.mark_dirty([row.head.entity]);
         let (judged, outcome) = judge.judge_row(row, config, names)?;
         judge.has_row(row.head.entity, partition, row.head.at, config);
@@ -160,7 +161,36 @@ impl Pipeline {
         if row.head.kind != RowKind::Services {
             tally.row(&judged, judge.is_suppressed(&judged));
         }
-        incidents.push_row(&judged);
+        Some((judged, outcome))
+    }
+
+    /// Judges a row of metrics, logs or traces.
+    pub(super) fn judged_points(
+        &mut self,
+        row: &Row<'_>,
+        update: &mut Update,
+    ) -> Option<(JudgedRow, RowOutcome)> {
+        let Self { config, names, judge, checkpointer, tally, .. } = self;
+        checkpointer.mark_dirty([row.head.entity]);
+        let (judged, outcome) = judge.judge_points(row, config, names)?;
+        update.levels.append(&mut judge.take_levels());
+        let threshold = judge.threshold_neg_log10_p();
+        for signal in &judged.signals {
+            let is_unlikely = signal.score.neg_log10_p >= threshold;
+            tally.point(judged.head.at, signal, is_unlikely && !signal.is_anomaly);
+        }
+        Some((judged, outcome))
+    }
+
+    /// Judges a row of requests, and gives its outcome to the grouping of its step.
+    fn take_requests(
+        &mut self,
+        row: &Row<'_>,
+        partition: PartitionId,
+        update: &mut Update,
+    ) -> Option<(Arc<Entity>, RowOutcome)> {
+        let (judged, outcome) = self.judged_requests(row, partition, update)?;
+        self.incidents.push_row(&judged);
         let entity = Arc::clone(&judged.entity);
         update.rows.push(judged);
         Some((entity, outcome))
@@ -199,24 +229,17 @@ impl Pipeline {
         }
     }
 
-    /// Judges a row of metrics, logs or traces.
-    fn judge_points(&mut self, row: &Row<'_>, update: &mut Update) {
-        let entity = row.head.entity;
-        let Self { config, names, ingest, judge, incidents, checkpointer, tally, .. } = self;
-        let Some(name) = names.entities.get(entity) else { return };
-        checkpointer.mark_dirty([entity]);
-        let Some((judged, outcome)) = judge.judge_points(row, config, names) else { return };
-        update.levels.append(&mut judge.take_levels());
-        let threshold = judge.threshold_neg_log10_p();
+    /// Judges a row of metrics, logs or traces, and groups its outcome.
+    fn take_points(&mut self, row: &Row<'_>, update: &mut Update) {
+        let Some((judged, outcome)) = self.judged_points(row, update) else { return };
+        let Self { config, names, ingest, incidents, .. } = self;
         for signal in &judged.signals {
-            let is_unlikely = signal.score.neg_log10_p >= threshold;
-            tally.point(judged.head.at, signal, is_unlikely && !signal.is_anomaly);
             incidents.push_point(&judged.head, signal);
         }
-        update.rows.push(judged);
         let shared = Shared { config, names, graph: ingest.graph(), ingest };
-        incidents.take(name, outcome, shared, &mut update.changes);
-        incidents.end_row(entity);
+        incidents.take(&judged.entity, outcome, shared, &mut update.changes);
+        incidents.end_row(row.head.entity);
+        update.rows.push(judged);
     }
 
     /// Forgets what has been idle for [`Limits::idle_seconds`](crate::Limits::idle_seconds), at the

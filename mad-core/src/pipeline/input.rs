@@ -1,4 +1,4 @@
-//! Everything that goes into a pipeline: records, ticks and commands.
+//! Telemetry and ticks that go into a pipeline.
 
 use super::checkpointer::Checkpointer;
 use super::first_stage::Stage;
@@ -7,9 +7,8 @@ use super::ingest::Ingest;
 use super::judge::Judge;
 use super::names::Names;
 use super::tally::Tally;
-use super::view::Shared;
-use super::{Command, Pipeline, Update};
-use crate::config::{MuteWindow, PipelineConfig};
+use super::{Pipeline, Update};
+use crate::config::PipelineConfig;
 use crate::error::Result;
 use crate::telemetry::{PartitionId, Record, RejectReason, Rejections, RequestTime, Source};
 use crate::time::Timestamp;
@@ -324,67 +323,6 @@ impl Pipeline {
         self.end_first_stage();
         self.tally.reject(update.rejected.clone());
         update
-    }
-
-    /// Applies a command, such as to acknowledge an incident or to mute an entity.
-    ///
-    /// # Errors
-    ///
-    /// - The incident that the command names is not open.
-    /// - A mute ends before it begins, or exceeds [`Limits::mutes`](crate::Limits::mutes).
-    /// - Nothing is muted by these patterns.
-    /// - A time of the command is before 1970 or after 2199.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mad_core::series::Glob;
-    /// use mad_core::{Command, Pipeline, PipelineConfig, Timestamp};
-    ///
-    /// let mut pipeline = Pipeline::new(PipelineConfig::default())?;
-    /// let at = Timestamp::from_seconds(0);
-    /// pipeline.apply(&Command::Mute {
-    ///     service: Glob::new("pay*"),
-    ///     endpoint: Glob::default(),
-    ///     at,
-    ///     until: Timestamp::from_seconds(3600),
-    ///     reason: "load test".to_owned(),
-    /// })?;
-    /// assert_eq!(pipeline.mutes().len(), 1);
-    /// # Ok::<(), mad_core::Error>(())
-    /// ```
-    pub fn apply(&mut self, command: &Command) -> Result<Update> {
-        command.check()?;
-        let mut update = Update::default();
-        let Self { config, names, ingest, judge, incidents, checkpointer, .. } = self;
-        match command {
-            Command::Acknowledge { id, at } => {
-                update.changes.extend(incidents.acknowledge(id, *at)?);
-            }
-            Command::Resolve { id, at } => {
-                let shared = Shared { config, names, graph: ingest.graph(), ingest };
-                update.changes.push(incidents.resolve(id, *at, shared)?);
-            }
-            Command::Mute { service, endpoint, at, until, reason } => {
-                let mute = MuteWindow {
-                    service: service.clone(),
-                    endpoint: endpoint.clone(),
-                    from: Some(at.floor(config.features.step_nanos())),
-                    to: Some(*until),
-                    reason: reason.clone(),
-                    ..MuteWindow::default()
-                };
-                judge.mute(mute, config.limits.mutes, ingest.watermark())?;
-            }
-            Command::AcceptLevel { service, endpoint, signal, at } => {
-                let (levels, entities) =
-                    judge.accept_levels((service, endpoint, signal), *at, names)?;
-                checkpointer.mark_dirty(entities);
-                update.levels = levels;
-            }
-            Command::Unmute { service, endpoint, at } => judge.unmute(service, endpoint, *at)?,
-        }
-        Ok(update)
     }
 }
 

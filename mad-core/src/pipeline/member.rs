@@ -7,7 +7,7 @@ use super::handover::{Handed, HandedPoint, HandedRow, Handover, HandoverPlace, O
 use super::part::Silence;
 use super::{Pipeline, Update, envelope};
 use crate::error::{Error, Result};
-use crate::feature::{Row, RowKind};
+use crate::feature::Row;
 use crate::guard::JudgedRow;
 use crate::history::{HistoryRing, NewHistoryRow};
 use crate::incident::RowOutcome;
@@ -164,14 +164,9 @@ impl Pipeline {
                 self.ingest.step_begins(partition, at);
                 self.judge.begin_step(partition, at, row.head.whole);
             }
-            let Self { config, names, judge, checkpointer, tally, .. } = self;
-            checkpointer.mark_dirty([row.head.entity]);
-            let Some((judged, outcome)) = judge.judge_row(&row, config, names) else { continue };
-            judge.has_row(row.head.entity, partition, at, config);
-            update.levels.append(&mut judge.take_levels());
-            if row.head.kind != RowKind::Services {
-                tally.row(&judged, judge.is_suppressed(&judged));
-            }
+            let Some((judged, outcome)) = self.judged_requests(&row, partition, update) else {
+                continue;
+            };
             self.hand_row(judged, outcome, update);
         }
         self.hand_silences(current, partition);
@@ -182,15 +177,7 @@ impl Pipeline {
         for row in closed.iter().filter(|row| !is_request(row)) {
             has_others = true;
             self.ingest.step_begins(partition, row.head.at);
-            let Self { config, names, judge, checkpointer, tally, .. } = self;
-            checkpointer.mark_dirty([row.head.entity]);
-            let Some((judged, outcome)) = judge.judge_points(&row, config, names) else { continue };
-            update.levels.append(&mut judge.take_levels());
-            let threshold = judge.threshold_neg_log10_p();
-            for signal in &judged.signals {
-                let is_unlikely = signal.score.neg_log10_p >= threshold;
-                tally.point(judged.head.at, signal, is_unlikely && !signal.is_anomaly);
-            }
+            let Some((judged, outcome)) = self.judged_points(&row, update) else { continue };
             self.hand_row(judged, outcome, update);
         }
         if has_others {
