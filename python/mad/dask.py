@@ -92,6 +92,5 @@ def _piece(cut: tuple[bytes, dict[int, bytes]], number: int) -> bytes | None:
 
 @delayed(pure=True)  # type: ignore[untyped-decorator]
 def _judge(plan: bytes, name: str, pieces: dict[str, list[bytes | None]]) -> bytes:
-    found = {kind: [one for one in own if one is not None] for kind, own in pieces.items()}
-    tables = {kind: partition.joined(own) for kind, own in found.items() if own}
-    return partition.judge(plan, name, **tables)
+    found = ((kind, one) for kind, own in pieces.items() for one in own if one is not None)
+    return partition.judge(plan, name, **partition.joined(found))

@@ -246,11 +246,15 @@ def tables(batches: Iterable[Any]) -> Iterator[Any]:
         yield pa.Table.from_batches(waiting)
 
 
-def joined(pieces: Iterable[bytes]) -> Any:
-    """The records in the bytes of `cut`, one piece after the other, as an Arrow table."""
+def joined(pieces: Iterable[tuple[str, bytes]]) -> dict[str, Any]:
+    """The records in pieces of `cut`, given with their kinds, as one Arrow table of each kind. The
+    pieces of a kind stay in order."""
     import pyarrow as pa
 
-    return pa.concat_tables([pa.ipc.open_stream(piece).read_all() for piece in pieces])
+    found: dict[str, list[Any]] = {}
+    for kind, piece in pieces:
+        found.setdefault(kind, []).append(pa.ipc.open_stream(piece).read_all())
+    return {kind: pa.concat_tables(own) for kind, own in found.items()}
 
 
 def _packed(table: Any) -> bytes:

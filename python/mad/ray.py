@@ -84,9 +84,5 @@ def _cut(
 
 def _judge(plan: bytes, name: str, kinds: list[str], *pieces: bytes | None) -> bytes:
     """The part of one partition."""
-    found: dict[str, list[bytes]] = {}
-    for kind, piece in zip(kinds, pieces, strict=True):
-        if piece is not None:
-            found.setdefault(kind, []).append(piece)
-    tables = {kind: partition.joined(own) for kind, own in found.items()}
-    return partition.judge(plan, name, **tables)
+    found = ((kind, piece) for kind, piece in zip(kinds, pieces, strict=True) if piece is not None)
+    return partition.judge(plan, name, **partition.joined(found))

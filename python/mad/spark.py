@@ -105,18 +105,16 @@ def _judge_by(plan: bytes) -> Callable[[Iterator[Any]], Iterator[Any]]:
     def judge(batches: Iterator[Any]) -> Iterator[Any]:
         import pyarrow as pa
 
-        found: dict[int, dict[str, list[Any]]] = {}
+        found: dict[int, list[tuple[tuple[int, int], str, Any]]] = {}
         for batch in batches:
             kinds, numbers, tasks, places = (batch.column(n).to_pylist() for n in range(4))
             for row, order in enumerate(zip(tasks, places, strict=True)):
-                pieces = found.setdefault(numbers[row], {}).setdefault(kinds[row], [])
-                pieces.append((order, batch.column(4)[row].as_buffer()))
-        for number, kinds_of in found.items():
-            tables = {}
-            for kind, pieces in kinds_of.items():
-                # a shuffle has no order
-                pieces.sort(key=lambda piece: piece[0])
-                tables[kind] = partition.joined(piece for _, piece in pieces)
+                piece = batch.column(4)[row].as_buffer()
+                found.setdefault(numbers[row], []).append((order, kinds[row], piece))
+        for number, pieces in found.items():
+            # a shuffle has no order
+            pieces.sort(key=lambda piece: piece[0])
+            tables = partition.joined((kind, piece) for _, kind, piece in pieces)
             part = partition.judge(plan, str(number), **tables)
             arrays = [pa.array([number], pa.int32()), pa.array([part], pa.binary())]
             yield pa.record_batch(arrays, ["partition", "bytes"])

@@ -15,7 +15,7 @@ def test_records_that_are_cut_in_one_pass(count: int) -> None:
     """Pieces of the input are surveyed and split at once, and join to the partitions."""
     tables = fleet()
     surveys: list[bytes] = []
-    pieces: dict[int, dict[str, list[bytes]]] = {}
+    pieces: dict[int, list[tuple[str, bytes]]] = {}
     for kind, table in tables.items():
         arrow = pa.Table.from_pandas(table.assign(region="eu"), preserve_index=False)
         third = -(-len(table) // 3)
@@ -25,12 +25,9 @@ def test_records_that_are_cut_in_one_pass(count: int) -> None:
             assert found == partition.survey(f"{kind} {at}", **{kind: own})
             surveys.append(found)
             for number, one in packed:
-                pieces.setdefault(number, {}).setdefault(kind, []).append(one)
+                pieces.setdefault(number, []).append((kind, one))
     plan = partition.plan(surveys, partitions=[str(number) for number in range(count)])
-    joined = [
-        {kind: partition.joined(own) for kind, own in pieces[number].items()}
-        for number in range(count)
-    ]
+    joined = [partition.joined(pieces[number]) for number in range(count)]
     for kind, table in tables.items():
         split = partition.split(table, count, key=partition.key_of(kind))
         for number, of_number in enumerate(split):
@@ -52,8 +49,9 @@ def test_names_of_a_piece_are_its_own_where_there_are_many() -> None:
         "latency_ms": [1.0] * rows,
         "trace_id": [f"trace-{row}" for row in range(rows)],
     }
-    _, pieces = partition.cut("0", "requests", table, count)
-    found = {number: partition.joined([one]) for number, one in pieces}
+    kind = "requests"
+    _, pieces = partition.cut("0", kind, table, count)
+    found = {number: partition.joined([(kind, one)])[kind] for number, one in pieces}
     assert sum(own.num_rows for own in found.values()) == rows
     for number, own in found.items():
         for row in own.to_pylist():
