@@ -1,11 +1,11 @@
 //! The events that the partitions of a group hand over, in order, until all partitions have passed them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::handover::{Handed, HandedRow, Handover};
+use super::handover::{Handed, HandedRow, Handover, HandoverPlace};
 use super::newest_rows::NewestRows;
 use super::part::{Forwarded, Silence};
 use crate::feature::{LearntForms, RowKind};
@@ -125,6 +125,17 @@ impl Fleet {
         self.partitions.values().filter(|known| known.counts()).all(|known| known.is_idle)
     }
 
+    /// Whether all partitions of some topics may be known, of which there are `most` at most.
+    pub fn has_room(&self, places: &[&HandoverPlace], most: usize) -> bool {
+        let names = |place: &HandoverPlace| {
+            let place = place.clone();
+            (0..place.partitions).map(move |number| place.name_of(number))
+        };
+        let all = places.iter().copied().flat_map(names);
+        let new: BTreeSet<_> = all.filter(|name| !self.partitions.contains_key(name)).collect();
+        new.is_empty() || self.partitions.len() + new.len() <= most
+    }
+
     /// Takes a hand-over that was checked.
     pub fn take(&mut self, handover: Handover, (step, lateness): (i64, i64)) {
         let place = &handover.place;
@@ -140,11 +151,12 @@ impl Fleet {
         }
         // the steps without a line are known only with the next line
         let may_be_late = !is_known(known);
-        let after = handover.first + handover.events.len() as u64;
+        let after = handover.first.saturating_add(handover.events.len() as u64);
         if after < known.next {
             return;
         }
-        known.missing += handover.first.saturating_sub(known.next);
+        let missing = handover.first.saturating_sub(known.next);
+        known.missing = known.missing.saturating_add(missing);
         let repeated = known.next.saturating_sub(handover.first) as usize;
         (known.next, known.settings) = (after, Some(handover.settings));
         (known.clock, known.is_idle) = (known.clock.max(handover.clock), handover.is_idle);
@@ -236,5 +248,43 @@ impl Fleet {
             early: self.early,
             partitions: self.partitions.iter().map(partition).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handover(topic: &str, partitions: u32, first: u64) -> Handover {
+        let at = Timestamp::from_seconds(60);
+        Handover {
+            place: HandoverPlace { topic: topic.to_owned(), number: 0, partitions },
+            stream: 1,
+            first,
+            events: vec![Handed::Name(Arc::new(Entity::new("cart", "/")), at)],
+            clock: Some(at),
+            is_idle: false,
+            step_seconds: 60.0,
+            lateness_seconds: 10.0,
+            settings: 1,
+        }
+    }
+
+    #[test]
+    fn partitions_of_many_topics_are_bounded() {
+        let mut fleet = Fleet::default();
+        fleet.take(handover("orders", 3, 0), (0, 0));
+        let room =
+            |topic: &str, partitions| fleet.has_room(&[&handover(topic, partitions, 0).place], 5);
+        assert!(room("orders", 3) && room("carts", 2) && !room("carts", 3));
+    }
+
+    #[test]
+    fn numbers_of_events_at_the_end_of_their_range_are_taken() {
+        let mut fleet = Fleet::default();
+        for first in [0, u64::MAX, u64::MAX] {
+            fleet.take(handover("orders", 1, first), (0, 0));
+        }
+        assert_eq!(fleet.status().partitions[0].missing, u64::MAX - 1);
     }
 }

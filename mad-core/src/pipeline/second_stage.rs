@@ -28,6 +28,8 @@ impl Pipeline {
     /// Nothing is taken in these cases:
     ///
     /// - The settings of a member do not fit: see [`Handover::check`].
+    /// - The topics have more partitions together than
+    ///   [`Limits::partitions`](crate::Limits::partitions).
     /// - This pipeline hands over itself.
     ///
     /// # Examples
@@ -49,6 +51,14 @@ impl Pipeline {
         let Stage::Fleet(fleet) = &mut self.stage else {
             return Err(Error::state("a pipeline that judges a partition takes no hand-overs"));
         };
+        let most = self.config.limits.partitions;
+        let places: Vec<_> = handovers.iter().map(|handover| &handover.place).collect();
+        if !fleet.has_room(&places, most) {
+            return Err(Error::settings(format!(
+                "the topics have more partitions together than `limits.partitions`, which is \
+                 {most}: raise the limit"
+            )));
+        }
         for handover in handovers {
             fleet.take(handover, (features.step_nanos(), features.lateness_nanos()));
         }
